@@ -14,10 +14,10 @@ TEST_F(ReadPathTest, AFetchWaitsForRoomAndProceeds) {
   EXPECT_EQ(origin_.AskedCount(), 0u);
   rooms.clear();
   path().Tick();
-  EXPECT_EQ(origin_.Take().key.node, kSmall);  // in the order of arrival
-  EXPECT_EQ(origin_.WaitingCount(), 1u);
-  origin_.AnswerOne();
-  EXPECT_FALSE(first->Answered());
+  ASSERT_EQ(origin_.WaitingCount(), 2u);
+  EXPECT_EQ(origin_.Waiting()[0].first.node, kSmall);  // in the order of arrival
+  origin_.AnswerAll();
+  EXPECT_EQ(first->Errno(), 0);
   EXPECT_EQ(second->Errno(), 0);
 }
 
@@ -31,7 +31,7 @@ TEST_F(ReadPathTest, AFetchThatNeverGotRoomIsOverdueForASecond) {
   PassTime(std::chrono::seconds(1));
   EXPECT_EQ(origin_.AskedCount(), 0u);
   auto const later = Read(kSmall, 0, 10);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(later->Errno(), 0);
 }
 
@@ -41,10 +41,10 @@ TEST_F(ReadPathTest, TheEndOfAFetchMakesRoomForTheNext) {
   auto const first = Read(NodeId{100}, 0, 10);
   auto const second = Read(NodeId{101}, 0, 10);
   EXPECT_EQ(origin_.AskedCount(), 1u);
-  origin_.FailOne(EIO);  // no tick
+  Refuse(origin_, EIO);  // no tick
   EXPECT_EQ(first->Errno(), EIO);
   EXPECT_EQ(origin_.AskedCount(), 2u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(second->Errno(), 0);
 }
 
@@ -54,7 +54,7 @@ TEST_F(ReadPathTest, BytesInFlightAreBounded) {
   for (uint32_t i = 0; i < 10; ++i) reads.push_back(Read(NodeId{100 + i}, 0, 10));
   EXPECT_EQ(origin_.WaitingCount(), 3u);
   for (uint32_t i = 0; i < 7; ++i) {
-    origin_.AnswerOne();
+    origin_.AnswerNext();
     EXPECT_EQ(origin_.WaitingCount(), 3u);
     EXPECT_LE(memory_->Usage().reserved_bytes, 3 * kExtent);
   }
@@ -67,8 +67,8 @@ TEST_F(ReadPathTest, OneBlockMayFlyWhateverTheBound) {
   auto const first = Read(NodeId{100}, 0, 10);
   auto const second = Read(NodeId{101}, 0, 10);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
-  origin_.AnswerOne();
-  origin_.AnswerOne();
+  origin_.AnswerNext();
+  origin_.AnswerNext();
   EXPECT_EQ(first->Errno(), 0);
   EXPECT_EQ(second->Errno(), 0);
 }
@@ -80,7 +80,7 @@ TEST_F(ReadPathTest, AbandonedTriesCountAsInFlight) {
   Read(NodeId{101}, 0, 10);
   PassTime(kDiskDeadline);
   EXPECT_EQ(origin_.WaitingCount(), 0u);  // the disk holds all that may fly
-  disk_.FailOne(EIO);
+  Refuse(disk_, EIO);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
 }
 
@@ -101,23 +101,27 @@ TEST_F(ReadPathTest, ABlockAboveTheBudgetIsRefused) {
   EXPECT_EQ(origin_.AskedCount(), 0u);
 }
 
-// Two blocks of room; each read has one block and lacks another, which needs the other's.
+// Two blocks of room: each read holds one block, and lacks one that needs the other's room.
 TEST_F(ReadPathTest, ReadsThatHoldEachOthersRoomEndAllTheSame) {
   std::vector<Reservation> rooms = FillArena();
   rooms.resize(rooms.size() - 2);
+  Warm(kLarge, kExtent, 10);
+  Warm(kEven, kExtent, 10);
+  std::optional<Lease> one_stays = memory_->Peek({kLarge, 1});
+  std::optional<Lease> other_stays = memory_->Peek({kEven, 1});
   auto const one = Read(kLarge, kExtent - 10, 20);
   auto const other = Read(kEven, kExtent - 10, 20);
-  while (origin_.WaitingCount() > 0) {
-    origin_.AnswerOne();
-    path().Tick();
-  }
-  ASSERT_EQ(one->Errno(), 0);
-  EXPECT_TRUE(one->RightBytes());
-  one->answer.reset();
+  one_stays.reset();
+  other_stays.reset();
+  EXPECT_EQ(origin_.WaitingCount(), 0u);
   path().Tick();
+  EXPECT_EQ(origin_.WaitingCount(), 2u);  // one gave its lease up for a copy
   origin_.AnswerAll();
-  ASSERT_EQ(other->Errno(), 0);
-  EXPECT_TRUE(other->RightBytes());
+  for (auto const& read : {one, other}) {
+    ASSERT_EQ(read->Errno(), 0);
+    EXPECT_EQ(read->SizeBytes(), 20u);
+    EXPECT_TRUE(read->RightBytes());
+  }
   EXPECT_EQ(origin_.AskedCount(), 4u);  // nothing was fetched twice
 }
 
@@ -133,7 +137,7 @@ TEST_F(ReadPathTest, ABusyLastSourceIsAskedAgainUntilTheDeadline) {
   EXPECT_FALSE(read->Answered());
   origin_.SetBusy(false);
   PassTime(std::chrono::milliseconds(5));
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(read->Errno(), 0);
 
   origin_.SetBusy(true);
@@ -166,8 +170,8 @@ TEST_F(ReadPathTest, SourcesMayAnswerAfterTheReadPathIsGone) {
   auto const other = Read(kEven, 0, 10);
   path_.reset();
   EXPECT_EQ(parked->Errno(), ECANCELED);
-  origin_.AnswerOne();
-  origin_.FailOne(EIO);
+  origin_.AnswerNext();
+  Refuse(origin_, EIO);
   EXPECT_EQ(parked->done_count, 1);
   EXPECT_EQ(other->done_count, 1);
   EXPECT_EQ(memory_->Usage().reserved_bytes, 0u);
@@ -177,14 +181,14 @@ TEST_F(ReadPathTest, LateBytesServeALaterFetchOfTheSameBlock) {
   UseDiskAndOrigin();
   auto const first = Read(kSmall, 0, 10);
   PassTime(kDiskDeadline);
-  origin_.FailOne(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(first->Errno(), EIO);
   auto const second = Read(kSmall, 0, 10);  // a fetch of its own
   EXPECT_EQ(disk_.WaitingCount(), 2u);
-  disk_.AnswerOne();  // the first fetch's
+  disk_.AnswerNext();  // the first fetch's
   ASSERT_EQ(second->Errno(), 0);
   EXPECT_TRUE(second->RightBytes());
-  disk_.AnswerOne();
+  disk_.AnswerNext();
   EXPECT_EQ(second->done_count, 1);
   EXPECT_EQ(memory_->Usage().slot_count, 1u);
 }

@@ -12,7 +12,7 @@ TEST_F(ReadPathTest, AMissIsFetchedOnceAndAHitIsAnsweredInline) {
   auto const miss = Read(kSmall, 0, 4096);
   EXPECT_FALSE(miss->Answered());
   EXPECT_NE(miss->ticket.value, 0u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   ASSERT_EQ(miss->Errno(), 0);
   EXPECT_EQ(miss->SizeBytes(), 1000u);
   EXPECT_TRUE(miss->RightBytes());
@@ -33,7 +33,7 @@ TEST_F(ReadPathTest, AMissIsFetchedOnceAndAHitIsAnsweredInline) {
 
 TEST_F(ReadPathTest, BytesComeWithTheirDigest) {
   auto const miss = Read(kSmall, 0, 4096);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   ASSERT_EQ(miss->Errno(), 0);
   Lease const& lease = (*miss->answer)->leases.at(0);
   EXPECT_EQ(lease.digest(), DigestOf(lease.bytes()));
@@ -44,7 +44,7 @@ TEST_F(ReadPathTest, ManyReadersOfOneBlockShareOneFetch) {
   for (uint32_t i = 0; i < 50; ++i) readers.push_back(Read(kSmall, i * 20, 20));
   EXPECT_EQ(origin_.AskedCount(), 1u);
   EXPECT_EQ(statistics().joined.Value(), 49u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   for (auto const& reader : readers) {
     ASSERT_EQ(reader->Errno(), 0);
     EXPECT_EQ(reader->SizeBytes(), 20u);
@@ -57,9 +57,9 @@ TEST_F(ReadPathTest, ManyReadersOfOneBlockShareOneFetch) {
 TEST_F(ReadPathTest, ARangeOverSeveralExtentsIsOneAnswer) {
   auto const two = Read(kLarge, kExtent - 10, 20);
   EXPECT_EQ(origin_.AskedCount(), 2u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_FALSE(two->Answered());
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   ASSERT_EQ(two->Errno(), 0);
   EXPECT_EQ(two->SizeBytes(), 20u);
   EXPECT_TRUE(two->RightBytes());
@@ -81,7 +81,7 @@ TEST_F(ReadPathTest, ARangeOverSeveralExtentsIsOneAnswer) {
 TEST_F(ReadPathTest, TheLastExtentIsAsLongAsTheFile) {
   auto const last = Read(kLarge, 3 * kExtent + 90, 4096);
   EXPECT_EQ(origin_.AskedBytes(), 100u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(last->SizeBytes(), 10u);
   EXPECT_TRUE(last->RightBytes());
   EXPECT_EQ(Read(kLarge, 3 * kExtent + 99, 4096)->SizeBytes(), 1u);
@@ -112,10 +112,10 @@ TEST_F(ReadPathTest, AFailedSourceIsFollowedByTheNextAtOnce) {
   UseDiskAndOrigin();
   auto const read = Read(kSmall, 0, 10);
   uint64_t const room_bytes = memory_->Usage().reserved_bytes;
-  disk_.FailOne(EIO);
+  Refuse(disk_, EIO);
   EXPECT_FALSE(read->Answered());
   EXPECT_EQ(memory_->Usage().reserved_bytes, room_bytes);  // the same room
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   ASSERT_EQ(read->Errno(), 0);
   EXPECT_TRUE(read->RightBytes());
   EXPECT_EQ(read->tier(), Tier::kOrigin);
@@ -125,13 +125,13 @@ TEST_F(ReadPathTest, TheLastSourcesErrorIsTheReaders) {
   UseDiskAndOrigin();
   auto const one = Read(kSmall, 0, 10);
   auto const other = Read(kSmall, 10, 10);
-  disk_.FailOne(ESTALE);  // not the origin: not final
-  origin_.FailOne(EACCES);
+  Refuse(disk_, ESTALE);  // not the origin: not final
+  Refuse(origin_, EACCES);
   EXPECT_EQ(one->Errno(), EACCES);
   EXPECT_EQ(other->Errno(), EACCES);
   EXPECT_EQ(memory_->Usage().used_bytes, 0u);
   auto const again = Read(kSmall, 0, 10);  // an error is not remembered
-  disk_.AnswerOne();
+  disk_.AnswerNext();
   EXPECT_EQ(again->tier(), Tier::kDisk);
 }
 
@@ -139,7 +139,7 @@ TEST_F(ReadPathTest, WhatTheOriginSaysOfItsOwnFileIsFinal) {
   sources_ = {{&origin_, kOriginDeadline}, {&disk_, kDiskDeadline}};
   for (int const error : {ESTALE, ENOENT}) {
     auto const read = Read(kSmall, 0, 10);
-    origin_.FailOne(error);
+    Refuse(origin_, error);
     EXPECT_EQ(read->Errno(), error);
   }
   EXPECT_EQ(disk_.AskedCount(), 0u);
@@ -147,9 +147,9 @@ TEST_F(ReadPathTest, WhatTheOriginSaysOfItsOwnFileIsFinal) {
 
 TEST_F(ReadPathTest, AnErrorOfOneExtentAnswersTheReadOnce) {
   auto const read = Read(kLarge, kExtent - 10, 20);
-  origin_.FailOne(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(read->Errno(), EIO);
-  origin_.AnswerOne();  // the other extent still fills memory
+  origin_.AnswerNext();  // the other extent still fills memory
   EXPECT_EQ(read->done_count, 1);
   EXPECT_EQ(Read(kLarge, kExtent, 20)->Errno(), 0);
 }
@@ -161,10 +161,10 @@ TEST_F(ReadPathTest, ALateSourceIsFollowedByTheNextAndItsAnswerFillsMemory) {
   PassTime(kDiskDeadline);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
   EXPECT_EQ(memory_->Usage().reserved_bytes, 2 * room_bytes);  // the late try keeps its room
-  disk_.AnswerOne();
+  disk_.AnswerNext();
   ASSERT_EQ(read->Errno(), 0);
   EXPECT_EQ(read->tier(), Tier::kDisk);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(read->done_count, 1);
   EXPECT_EQ(memory_->Usage().reserved_bytes, 0u);
   EXPECT_EQ(memory_->Usage().slot_count, 1u);
@@ -174,10 +174,10 @@ TEST_F(ReadPathTest, ALateErrorChangesNothing) {
   UseDiskAndOrigin();
   auto const read = Read(kSmall, 0, 10);
   PassTime(kDiskDeadline);
-  disk_.FailOne(EIO);
+  Refuse(disk_, EIO);
   EXPECT_FALSE(read->Answered());
   EXPECT_EQ(origin_.AskedCount(), 1u);
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(read->Errno(), 0);
 }
 
@@ -193,7 +193,7 @@ TEST_F(ReadPathTest, AnOverdueBlockFailsFastUntilItsSourceAnswers) {
   EXPECT_EQ(origin_.AskedCount(), 1u);
   EXPECT_EQ(statistics().timeouts.Value(), 3u);
 
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   auto const after = Read(kSmall, 0, 10);
   ASSERT_EQ(after->Errno(), 0);
   EXPECT_EQ(after->tier(), Tier::kMemory);
@@ -202,10 +202,10 @@ TEST_F(ReadPathTest, AnOverdueBlockFailsFastUntilItsSourceAnswers) {
 TEST_F(ReadPathTest, AnOverdueBlockIsFetchedAnewAfterALateError) {
   Read(kSmall, 0, 10);
   PassTime(kOriginDeadline);
-  origin_.FailOne(ETIMEDOUT);
+  Refuse(origin_, ETIMEDOUT);
   auto const after = Read(kSmall, 0, 10);
   EXPECT_FALSE(after->Answered());
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(after->Errno(), 0);
 }
 
@@ -215,9 +215,9 @@ TEST_F(ReadPathTest, WithTwoLateSourcesEitherAnswerRecovers) {
   PassTime(kDiskDeadline);
   PassTime(kOriginDeadline);
   EXPECT_EQ(read->Errno(), ETIMEDOUT);
-  disk_.FailOne(EIO);
+  Refuse(disk_, EIO);
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), ETIMEDOUT);  // the origin still has it
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), 0);
 }
 
@@ -230,7 +230,7 @@ TEST_F(ReadPathTest, AReadIsAnsweredAtItsDeadlineExactlyOnce) {
   EXPECT_EQ(read->Errno(), ETIMEDOUT);
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), ETIMEDOUT);  // nobody waits any more: overdue
   PassTime(std::chrono::seconds(60));
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(read->done_count, 1);
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), 0);
 }
@@ -243,7 +243,7 @@ TEST_F(ReadPathTest, ALaterReaderHasItsOwnDeadline) {
   PassTime(std::chrono::seconds(2));
   EXPECT_EQ(early->Errno(), ETIMEDOUT);
   EXPECT_FALSE(late->Answered());
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(late->Errno(), 0);
 }
 
@@ -254,7 +254,7 @@ TEST_F(ReadPathTest, ACancelledReadIsInterruptedAndTheFetchGoesOn) {
   EXPECT_EQ(one->Errno(), EINTR);
   path().Cancel(other->ticket);
   auto const joins = Read(kSmall, 0, 10);  // nobody was late: not overdue
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   EXPECT_EQ(joins->Errno(), 0);
   path().Cancel(joins->ticket);
   path().Cancel({});
@@ -301,7 +301,7 @@ TEST_F(ReadPathTest, EachAnswerIsAnEvent) {
   observers_ = {&queue};
   Read(kEven, 0, kExtent);
   clock_.Advance(std::chrono::milliseconds(3));
-  origin_.AnswerOne();
+  origin_.AnswerNext();
   Read(kEven, 0, kExtent);  // ends with its block, but not with the file
   Warm(kEven, kExtent, kExtent);
   Read(kEven, kExtent, kExtent);
