@@ -1,0 +1,136 @@
+// The catalog: every name of the dataset, what it is, and how samples are laid out in chunks.
+//
+// A folder is *listed* when its entries are known. Folders become listed by the load of a kept
+// catalog, by the scan, or on demand (EnsureListed); once listed, metadata is answered from memory.
+// A later scan compares and updates: changed and new names get new nodes, and a ChangeListener
+// hears what the kernel must forget. Nodes live as long as the catalog; NodeIds are dense from 1.
+// Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/file.h"
+#include "base/journal.h"
+#include "base/result.h"
+#include "cache/block_layout.h"
+#include "cache/chunk_layout.h"
+#include "cache/ids.h"
+#include "cache/origin_locator.h"
+
+namespace stokefs::cache {
+
+enum class FileType : uint8_t {
+  kRegular,
+  kFolder,
+  kSymlink,
+  kFifo,
+  kSocket,
+  kCharDevice,
+  kBlockDevice
+};
+
+// As the origin's stat said. Times in ns since 1970.
+struct FileAttributes {
+  NodeId node;
+  FileType type = FileType::kRegular;
+  uint32_t permissions = 0;  // mode & 07777
+  uint32_t user_id = 0, group_id = 0;
+  uint32_t link_count = 1;
+  uint64_t size_bytes = 0;
+  uint64_t inode = 0;  // the origin's, mixed with its device where the origin has several
+  int64_t mtime_ns = 0, ctime_ns = 0;
+};
+
+struct CatalogEntry {
+  std::string_view name;  // valid during the visit only
+  FileAttributes attributes;
+};
+
+class ChangeListener {
+ public:
+  virtual ~ChangeListener() = default;
+  // A name now means something else (or nothing, or is new). Called on a background thread, no lock
+  // held, after look-ups answer the new state.
+  virtual void OnNameChanged(NodeId folder, std::string_view name) = 0;
+  // The listing of `folder` changed.
+  virtual void OnFolderChanged(NodeId folder) = 0;
+};
+
+enum class CatalogState : uint8_t { kLoading, kScanning, kComplete };
+
+struct CatalogProgress {
+  CatalogState state = CatalogState::kLoading;
+  bool loaded = false;      // started from a kept catalog
+  bool rescanning = false;  // complete, comparing with the origin in the background
+  uint64_t folder_count = 0, folders_listed = 0;
+  uint64_t sample_count = 0;  // regular files
+  uint64_t sample_bytes = 0;
+  uint64_t scan_errors = 0;  // folders or entries the origin would not tell of
+};
+
+class Catalog final : public BlockLayout, public OriginLocator {
+ public:
+  struct Options {
+    std::string folder;                // where it is kept (created); empty: not kept
+    uint64_t extent_bytes = 1u << 20;  // larger files are laid out in extents, outside chunks
+    ChunkLayoutOptions layout;
+    size_t scan_threads = 8;
+    base::Duration listing_deadline = std::chrono::seconds(30);
+    bool rescan = true;  // compare with the origin after a load, at idle priority
+  };
+
+  // Forks a child that verifies and reads a kept catalog, because a damaged mapped database can
+  // fault: call it before the process has other threads. `source` is SOURCE, opened as a folder.
+  // Only fails when SOURCE cannot be stat'ed; a kept catalog that is damaged is put aside and
+  // rebuilt, with a line in `journal`.
+  static base::Result<std::unique_ptr<Catalog>> Open(Options options, base::UniqueFd source,
+                                                     base::Journal& journal,
+                                                     const base::Clock& clock);
+  ~Catalog() override;
+
+  // Starts the threads: load, else scan. `listener` may be null; outlives the catalog's Stop.
+  void Start(ChangeListener* listener);
+  // Ends the threads; false when one is stuck in the origin (then the process must `_exit`).
+  // Requests waiting in EnsureListed are answered EIO.
+  bool Stop(std::chrono::milliseconds limit);
+
+  // Calls `done` when `folder` is listed: at once (true: inside this call), or later on another
+  // thread, with an error (ETIMEDOUT, ENOTDIR, the origin's). Later calls try again after an error.
+  bool EnsureListed(NodeId folder, std::function<void(base::Status)> done);
+
+  // The following need the folder to be listed, and answer from memory.
+  // ENOENT; EAGAIN when `folder` is not listed; ENOTDIR.
+  base::Result<FileAttributes> Lookup(NodeId folder, std::string_view name) const;
+  // Visits entries sorted by name (bytes), after the entry `after` (kNoNode: from the start), until
+  // `visit` returns false. `after` may have left the folder meanwhile.
+  base::Status List(NodeId folder, NodeId after,
+                    const std::function<bool(const CatalogEntry&)>& visit) const;
+
+  base::Result<FileAttributes> Attributes(NodeId node) const;
+  base::Result<NodeId> Parent(NodeId node) const;  // the root's is the root
+  // The link's text as shown: absolute targets inside SOURCE are rewritten relative to the link.
+  base::Result<std::string> LinkTarget(NodeId node) const;
+  base::Result<uint64_t> FileSize(NodeId node) const override;
+  base::Result<OriginFile> LocateAtOrigin(NodeId node) const override;
+  // The folder of `node` is compared with the origin soon, in the background.
+  void OnStale(NodeId node) override;
+
+  CatalogProgress Progress() const;
+  // Digest, counts and chunks of the present version; none before the first scan or load is whole.
+  std::optional<LayoutSummary> Summary() const;
+
+ private:
+  class Impl;
+  explicit Catalog(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stokefs::cache

@@ -1,0 +1,37 @@
+// A place that bytes are fetched from: disk tier, peers, origin. The read path asks them in order.
+//
+// A source is asked for many blocks at a time and may be slow or hang. It answers each item once,
+// on a thread of its own, never inside `Fetch`. It may answer after the deadline, even much later:
+// the memory behind `into` stays valid until it has answered, whatever became of the read.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "cache/ids.h"
+
+namespace stokefs::cache {
+
+struct FetchItem {
+  BlockKey key;
+  std::span<std::byte> into;  // exactly the block's length
+  base::TimePoint deadline;   // past it nobody waits for this item: it need not be started any more
+  // ok: `into` holds the block's bytes, whole, of the node's version, and their digest was checked
+  // where the source knows one. Errors: ESTALE the node's version is gone from the source (it
+  // changed); ENOENT it was removed; ETIMEDOUT not started before its deadline; else the source's.
+  std::function<void(base::Status)> done;
+};
+
+class ChunkSource {
+ public:
+  virtual ~ChunkSource() = default;
+  virtual Tier tier() const = 0;
+  // Does not block. Items that cannot be queued are answered EAGAIN.
+  virtual void Fetch(std::vector<FetchItem> items) = 0;
+};
+
+}  // namespace stokefs::cache

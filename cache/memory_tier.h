@@ -1,0 +1,108 @@
+// The memory tier: one arena (a memfd), slots of many sizes in it, leases on their bytes.
+//
+// A slot holds one block. A lease keeps its bytes where they are and unchanged until it dies, also
+// when the slot was evicted or replaced meanwhile; the bytes count against the budget until then.
+// All calls are thread-safe. Lock: mu_, a leaf: nothing is called under it but the policy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "base/result.h"
+#include "cache/ids.h"
+#include "cache/replacement_policy.h"
+
+namespace stokefs::cache {
+
+class MemoryTier;
+
+// Read access to the bytes of one slot. Move-only; dies anywhere. Must not outlive the tier.
+class Lease {
+ public:
+  Lease() = default;
+  Lease(Lease&& other) noexcept;
+  Lease& operator=(Lease&& other) noexcept;
+  ~Lease();
+
+  bool Valid() const { return tier_ != nullptr; }
+  std::span<const std::byte> bytes() const { return bytes_; }
+  uint64_t digest() const { return digest_; }
+  uint64_t arena_offset() const;  // where bytes() starts in the arena's memfd
+
+ private:
+  friend class MemoryTier;
+  MemoryTier* tier_ = nullptr;
+  SlotIndex slot_;
+  std::span<const std::byte> bytes_;
+  uint64_t digest_ = 0;
+};
+
+// Room for one block that is being fetched; invisible to readers until published. Dropped
+// unpublished it frees its room. Move-only. Must not outlive the tier.
+class Reservation {
+ public:
+  Reservation() = default;
+  Reservation(Reservation&& other) noexcept;
+  Reservation& operator=(Reservation&& other) noexcept;
+  ~Reservation();
+
+  bool Valid() const { return tier_ != nullptr; }
+  std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  friend class MemoryTier;
+  MemoryTier* tier_ = nullptr;
+  SlotIndex slot_;
+  std::span<std::byte> bytes_;
+};
+
+struct MemoryUsage {
+  uint64_t budget_bytes = 0;
+  uint64_t used_bytes = 0;      // slots and reservations, rounding included: never above the budget
+  uint64_t payload_bytes = 0;   // bytes of published blocks
+  uint64_t reserved_bytes = 0;  // of reservations
+  uint64_t leased_bytes = 0;    // of slots under at least one lease
+  uint64_t slot_count = 0;      // published blocks
+  uint64_t evicted_count = 0;
+};
+
+class MemoryTier {
+ public:
+  // `policy` outlives the tier and is called under its lock only. EINVAL for a budget below 1 MiB;
+  // ENOMEM when the arena cannot be mapped.
+  static base::Result<std::unique_ptr<MemoryTier>> Create(uint64_t budget_bytes,
+                                                          ReplacementPolicy& policy);
+  ~MemoryTier();
+
+  // The block, if it is here; counts as a read of it.
+  std::optional<Lease> Find(BlockKey key, ReaderId reader);
+  // The same without telling the policy.
+  std::optional<Lease> Peek(BlockKey key);
+
+  // Room for a block of `size_bytes` (1 to the budget), made by evicting what the policy names.
+  // None when leases and reservations hold too much of the arena: ask again when one has died.
+  std::optional<Reservation> Reserve(uint64_t size_bytes);
+
+  // Makes the block visible under `key` with the digest of its bytes and returns a lease on it. A
+  // block that was there under the same key is replaced; leases on it stay valid.
+  Lease Publish(Reservation reservation, BlockKey key, uint64_t digest);
+
+  // Forgets a block, or all blocks of a node. Leases stay valid.
+  void Remove(BlockKey key);
+
+  MemoryUsage Usage() const;
+  int memfd() const;  // sealed against shrinking, growing and new writable mappings
+
+ private:
+  friend class Lease;
+  friend class Reservation;
+  class Impl;
+  explicit MemoryTier(std::unique_ptr<Impl> impl);
+
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stokefs::cache

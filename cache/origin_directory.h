@@ -1,0 +1,57 @@
+// The origin that is a plain directory (local disk, NFS, any mounted file system).
+//
+// Reads run on a pool of threads, because a hung file system blocks whoever reads it. Every fetch
+// opens the file below SOURCE without following links (openat2 RESOLVE_BENEATH), compares the
+// version before and after reading, and answers ESTALE (and tells the catalog) on any difference,
+// so that a block is never a mix of two versions.
+#pragma once
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/metrics.h"
+#include "cache/chunk_source.h"
+#include "cache/origin_locator.h"
+
+namespace stokefs::cache {
+
+struct OriginStatistics {
+  base::Counter reads;  // blocks fetched
+  base::Counter bytes;
+  base::Counter errors;  // fetches that ended in an error, ETIMEDOUT and ESTALE included
+  base::Counter stale;
+  base::LatencyHistogram latency;
+};
+
+class OriginDirectory final : public ChunkSource {
+ public:
+  struct Options {
+    uint64_t extent_bytes = 1u << 20;
+    size_t threads = 32;
+    size_t queue_count_max = 1024;
+  };
+  OriginDirectory(Options options, base::UniqueFd source, OriginLocator& locator,
+                  const base::Clock& clock);
+  ~OriginDirectory() override;
+
+  Tier tier() const override { return Tier::kOrigin; }
+  void Fetch(std::vector<FetchItem> items) override;
+
+  // Answers what is queued ECANCELED and waits up to `limit` for what runs. False when a thread is
+  // stuck: then the process must end by `_exit`.
+  bool Stop(std::chrono::milliseconds limit);
+
+  const OriginStatistics& Statistics() const;
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+// Opens `path` (any length, no leading '/') below `folder` without following any link and without
+// leaving it. `flags` as open(2)'s; O_CLOEXEC and O_NOFOLLOW are added. A component that turned
+// into a link gives ELOOP.
+base::Result<base::UniqueFd> OpenBeneath(int folder, std::string_view path, int flags);
+
+}  // namespace stokefs::cache

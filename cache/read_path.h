@@ -1,0 +1,113 @@
+// The read path: joins the tiers. READ(node, range) → leases on the bytes, or an errno, in time.
+//
+// A read that memory can answer is answered inside Read. Any other joins the one fetch in flight of
+// each block it needs, or starts it, and is answered later, on another thread: by bytes, by an
+// error, or by ETIMEDOUT when `read_deadline` has passed. A fetch asks the sources in order; one
+// that fails or is late (`source_deadline`) is given up for the next. A late answer still fills
+// memory. Thread-safe. No lock is held while a `done` or a source runs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/metrics.h"
+#include "base/result.h"
+#include "cache/block_layout.h"
+#include "cache/chunk_source.h"
+#include "cache/ids.h"
+#include "cache/memory_tier.h"
+#include "cache/read_event.h"
+
+namespace stokefs::cache {
+
+struct ReadRequest {
+  NodeId node;
+  uint64_t offset = 0;
+  uint32_t size_bytes = 0;
+  ReaderId reader;
+};
+
+// The bytes of a read: the spans in order are the file's bytes from the asked offset to the end of
+// the range or of the file. They live as long as the reply.
+struct ReadReply {
+  std::vector<std::span<const std::byte>> spans;
+  std::vector<Lease> leases;
+  Tier tier = Tier::kMemory;
+
+  uint64_t SizeBytes() const;
+};
+
+using ReadDone = std::function<void(base::Result<ReadReply>)>;
+
+// Names one parked read, to give it up.
+struct ReadTicket {
+  uint64_t value = 0;  // 0: answered already
+};
+
+struct ReadStatistics {
+  base::Counter samples;  // first reads: READs of a file's first byte that were answered
+  base::Counter bytes;    // bytes answered, all READs
+  base::Counter memory, disk, peer, origin;  // first reads by the tier that served them
+  base::Counter errors;                      // READs answered with an errno
+  base::Counter timeouts;                    // of those, ETIMEDOUT
+  base::Counter refused;                     // of those, refused because too many were parked
+  base::Counter joined;                      // waits that joined a fetch already in flight
+  base::LatencyHistogram latency;            // all READs answered with bytes
+};
+
+// A parked read, for whoever asks what is stuck.
+struct ParkedRead {
+  NodeId node;
+  ReaderId reader;
+  uint64_t offset = 0;
+  base::Duration waited{};
+};
+
+class ReadPath {
+ public:
+  struct Options {
+    uint64_t extent_bytes = 1u << 20;  // files above this are read in extents of it
+    base::Duration read_deadline = std::chrono::seconds(30);
+    size_t parked_count_max = 768;  // leaves room below the kernel's max_background, 1,024
+    uint64_t fetch_bytes_max = 0;   // bytes in flight; 0: a quarter of the arena
+  };
+  struct Source {
+    ChunkSource* source = nullptr;
+    base::Duration deadline{};  // of one try
+  };
+
+  // All referenced objects outlive the read path. `observers` may be empty. `sources` in order.
+  ReadPath(Options options, const BlockLayout& layout, MemoryTier& memory,
+           std::vector<Source> sources, std::vector<ReadEventQueue*> observers,
+           const base::Clock& clock);
+  ~ReadPath();
+
+  // Calls `done` once: before returning (ticket 0), or later. Errors: ENOENT, EISDIR, ETIMEDOUT, or
+  // what the last source said.
+  ReadTicket Read(const ReadRequest& request, ReadDone done);
+
+  // Gives up a parked read: its `done` is called with EINTR, unless it was answered already. The
+  // fetch goes on for others and for memory.
+  void Cancel(ReadTicket ticket);
+
+  // Answers what is overdue, moves late fetches to their next source, starts what waited for
+  // memory. To be called every few milliseconds.
+  void Tick();
+
+  // Ends: every parked read is answered `error`, new ones too. Late answers of sources stay safe
+  // until the destructor, which must not run before all sources have answered or ended.
+  void Shutdown(std::errc error);
+
+  const ReadStatistics& Statistics() const;
+  std::vector<ParkedRead> Parked(size_t count_max) const;  // oldest first
+  size_t ParkedCount() const;
+
+ private:
+  class Impl;
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace stokefs::cache
