@@ -151,6 +151,7 @@ base::Result<std::unique_ptr<ControlMount>> ControlMount::Mount(Options options,
   FuseSession::Options session{.name = "control",
                                .mount_point = std::move(options.mount_point),
                                .source_name = std::move(options.source_name),
+                               .subtype = "stokefs-control",
                                .options = std::move(options.options),
                                .threads = kThreads};
   session.options.emplace_back("default_permissions");

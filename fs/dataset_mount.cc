@@ -310,15 +310,21 @@ class DatasetOperations {
   }
 };
 
-DatasetMount::DatasetMount(Options options, cache::Catalog& catalog, cache::ReadPath& read_path)
-    : options_(std::move(options)), catalog_(catalog), read_path_(read_path) {}
+DatasetMount::DatasetMount(Options options, cache::Catalog& catalog, cache::ReadPath& read_path,
+                           ReadsInFlight& reads_in_flight)
+    : options_(std::move(options)),
+      catalog_(catalog),
+      read_path_(read_path),
+      reads_in_flight_(reads_in_flight) {}
 
 DatasetMount::~DatasetMount() = default;
 
 base::Result<std::unique_ptr<DatasetMount>> DatasetMount::Mount(Options options,
                                                                 cache::Catalog& catalog,
-                                                                cache::ReadPath& read_path) {
-  std::unique_ptr<DatasetMount> mount(new DatasetMount(std::move(options), catalog, read_path));
+                                                                cache::ReadPath& read_path,
+                                                                ReadsInFlight& reads_in_flight) {
+  std::unique_ptr<DatasetMount> mount(
+      new DatasetMount(std::move(options), catalog, read_path, reads_in_flight));
   FuseSession::Options session{.name = "fuse",
                                .mount_point = mount->options_.mount_point,
                                .source_name = mount->options_.source_name,

@@ -35,9 +35,10 @@ class DatasetMount {
   // such); the read path parks fewer, so that others still get through.
   static constexpr unsigned kBackgroundCountMax = 1024;
 
-  // Mounts; the catalog and the read path outlive the mount. Nothing is answered before Start.
+  // Mounts; all that is referred to outlives the mount. Nothing is answered before Start.
   static base::Result<std::unique_ptr<DatasetMount>> Mount(Options options, cache::Catalog& catalog,
-                                                           cache::ReadPath& read_path);
+                                                           cache::ReadPath& read_path,
+                                                           ReadsInFlight& reads_in_flight);
   ~DatasetMount();
 
   void Start(std::function<void()> on_end) { session_->Start(std::move(on_end)); }
@@ -47,16 +48,16 @@ class DatasetMount {
   void Tick() EXCLUDES(interrupted_mu_);
 
   FuseSession& session() { return *session_; }
-  const ReadsInFlight& reads_in_flight() const { return reads_in_flight_; }
 
  private:
   friend class DatasetOperations;
-  DatasetMount(Options options, cache::Catalog& catalog, cache::ReadPath& read_path);
+  DatasetMount(Options options, cache::Catalog& catalog, cache::ReadPath& read_path,
+               ReadsInFlight& reads_in_flight);
 
   const Options options_;
   cache::Catalog& catalog_;
   cache::ReadPath& read_path_;
-  ReadsInFlight reads_in_flight_;
+  ReadsInFlight& reads_in_flight_;
   std::unique_ptr<FuseSession> session_;
   base::Mutex interrupted_mu_;  // a leaf: libfuse's own locks may be held around it
   std::vector<cache::ReadTicket> interrupted_ GUARDED_BY(interrupted_mu_);

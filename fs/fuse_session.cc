@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include <cerrno>
 #include <chrono>
@@ -12,7 +10,6 @@
 #include <utility>
 
 #include "base/executor.h"
-#include "base/file.h"
 
 namespace stokefs::fs {
 namespace {
@@ -35,51 +32,6 @@ std::string Escaped(const std::string& option) {
   return text;
 }
 
-// The device number of a FUSE mount is its connection number. /proc knows it without asking the
-// mount itself, which would wait for an answer of ours.
-unsigned FindConnectionNumber(const std::string& mount_point) {
-  base::Result<std::string> const table = base::ReadFile("/proc/self/mountinfo", 64u << 20);
-  if (!table) return 0;
-  std::string wanted;
-  for (char c : mount_point) {  // mountinfo writes these four in octal
-    switch (c) {
-      case ' ':
-        wanted += "\\040";
-        break;
-      case '\t':
-        wanted += "\\011";
-        break;
-      case '\n':
-        wanted += "\\012";
-        break;
-      case '\\':
-        wanted += "\\134";
-        break;
-      default:
-        wanted += c;
-    }
-  }
-  unsigned found = 0;
-  for (size_t start = 0; start < table->size();) {
-    size_t end = table->find('\n', start);
-    if (end == std::string::npos) end = table->size();
-    std::string const line = table->substr(start, end - start);
-    start = end + 1;
-    unsigned major_number = 0;
-    unsigned minor_number = 0;
-    int path_at = 0;
-    if (sscanf(line.c_str(), "%*u %*u %u:%u %*s %n", &major_number, &minor_number, &path_at) < 2) {
-      continue;
-    }
-    size_t const path_end = line.find(' ', static_cast<size_t>(path_at));
-    if (line.compare(static_cast<size_t>(path_at), path_end - static_cast<size_t>(path_at),
-                     wanted) == 0) {
-      found = minor_number;  // the last one is on top
-    }
-  }
-  return found;
-}
-
 }  // namespace
 
 FuseSession::FuseSession(Options options, fuse_session* session)
@@ -93,7 +45,7 @@ base::Result<std::unique_ptr<FuseSession>> FuseSession::Mount(Options options,
   fuse_opt_add_arg(&args, "stokefs");
   std::vector<std::string> mount_options = options.options;
   mount_options.push_back("fsname=" + options.source_name);
-  mount_options.emplace_back("subtype=stokefs");
+  mount_options.push_back("subtype=" + options.subtype);
   for (const std::string& option : mount_options) {
     fuse_opt_add_arg(&args, "-o");
     fuse_opt_add_arg(&args, Escaped(option).c_str());
@@ -108,7 +60,6 @@ base::Result<std::unique_ptr<FuseSession>> FuseSession::Mount(Options options,
   }
   std::unique_ptr<FuseSession> mounted(new FuseSession(std::move(options), session));
   fcntl(fuse_session_fd(session), F_SETFD, FD_CLOEXEC);
-  mounted->connection_number_ = FindConnectionNumber(mounted->options_.mount_point);
   return mounted;
 }
 

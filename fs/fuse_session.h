@@ -24,6 +24,7 @@ class FuseSession {
     std::string name;  // of its threads
     std::string mount_point;
     std::string source_name;           // shown as the mount's source
+    std::string subtype = "stokefs";   // the mount's type is fuse.<subtype>
     std::vector<std::string> options;  // -o, one each; commas in values are escaped here
     size_t threads = 1;
   };
@@ -43,8 +44,6 @@ class FuseSession {
   void Stop();
 
   fuse_session* raw() const { return session_; }
-  // The kernel's name of the connection: /sys/fs/fuse/connections/<number>; 0 if unknown.
-  unsigned ConnectionNumber() const { return connection_number_; }
 
  private:
   FuseSession(Options options, fuse_session* session);
@@ -56,7 +55,6 @@ class FuseSession {
   std::atomic<bool> ended_by_kernel_{false};  // one thread reports
   std::atomic<bool> stopping_{false};
   std::atomic<size_t> serving_count_{0};
-  unsigned connection_number_ = 0;
   std::vector<std::thread> threads_;
 };
 

@@ -19,9 +19,8 @@ struct DaemonInputs {
 };
 
 struct DaemonCallbacks {
-  // Called once: ok when the mount answers, else why it does not. The number is the connection's, in
-  // /sys/fs/fuse/connections.
-  std::function<void(const base::Status&, unsigned connection_number)> ready;
+  // Called once: ok when the mount answers, else why it does not.
+  std::function<void(const base::Status&)> ready;
   // The mount is gone or going: a waiting mount of the same dataset need not give up.
   std::function<void()> ending;
   // Everything that matters is written. The process may have to end by _exit right after, because a
@@ -29,8 +28,8 @@ struct DaemonCallbacks {
   std::function<void()> ended;
 };
 
-// Returns the exit status. Must be called before the process has a second thread. SIGTERM, SIGINT and
-// an unmount end it.
+// Returns the exit status. Must be called before the process has a second thread. SIGTERM, SIGINT
+// and an unmount end it.
 int RunDaemon(DaemonInputs inputs, const DaemonCallbacks& callbacks);
 
 }  // namespace stokefs::tools
