@@ -94,7 +94,7 @@ FIXTURES = (
     ("an arrow up by two", {"cache/a.cc": '#  include "fs/mount.h"\n'}, "points up"),
     ("siblings", {"fs/a.cc": '#include "rpc/peer.h"\n'}, "siblings"),
     ("siblings, the other way", {"rpc/client/a.cc": '#include "fs/mount.h"\n'}, "siblings"),
-    ("a product with a test's header", {"tools/a.cc": '#include "tests/support/a.h"\n'}, "points up"),
+    ("a product with a test header", {"tools/a.cc": '#include "tests/a.h"\n'}, "points up"),
     ("not from the root", {"cache/a.cc": '#include "tier.h"\n'}, "not from the root"),
     ("by a relative path", {"cache/a.cc": '#include "../base/a.h"\n'}, "not from the root"),
     ("out and back in", {"cache/a.cc": '#include "base/../fs/a.h"\n'}, "not from the root"),
