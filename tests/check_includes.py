@@ -4,10 +4,10 @@
     check_includes.py [ROOT]      checks a tree
     check_includes.py --self-test checks that each rule below catches a tree that breaks it
 
-Errors: an include of our own that points to a higher layer or to a sibling, that is not written from
-the root ("cache/chunk_store.h"), or that stands in <>; a third-party header in quotes; FUSE, gRPC or
-Protobuf below the layer that may know them; a header without #pragma once or a guard. Long files are
-only warned about. Link order alone would not do: it lets cycles grow between headers.
+Errors: an include of our own that points to a higher layer or to a sibling, that is not written
+from the root ("cache/chunk_store.h"), or that stands in <>; a third-party header in quotes; FUSE,
+gRPC or Protobuf below the layer that may know them; a header without #pragma once or a guard. Long
+files are only warned about. Link order alone would not do: it lets cycles grow between headers.
 """
 
 import os
@@ -17,7 +17,7 @@ import tempfile
 
 RANKS = {"base": 0, "cache": 1, "hints": 2, "fs": 3, "rpc": 3, "tools": 4, "tests": 5}
 ENDINGS = (".h", ".cc", ".cu")
-# Who may not know what: the first two layers are free of the ways in, and fs and rpc of each other's.
+# Who may not know what: the lower layers none of the ways in, fs and rpc not each other's.
 FORBIDDEN = {
     "fuse": (re.compile(r"^(fuse\.h|fuse_|fuse3/)"), {"base", "cache", "hints", "rpc"}),
     "gRPC": (re.compile(r"^(grpc|grpc\+\+|grpcpp)/"), {"base", "cache", "hints", "fs"}),
@@ -94,7 +94,7 @@ FIXTURES = (
     ("an arrow up by two", {"cache/a.cc": '#  include "fs/mount.h"\n'}, "points up"),
     ("siblings", {"fs/a.cc": '#include "rpc/peer.h"\n'}, "siblings"),
     ("siblings, the other way", {"rpc/client/a.cc": '#include "fs/mount.h"\n'}, "siblings"),
-    ("a product that includes a test", {"tools/a.cc": '#include "tests/support/a.h"\n'}, "points up"),
+    ("a product with a test header", {"tools/a.cc": '#include "tests/a.h"\n'}, "points up"),
     ("not from the root", {"cache/a.cc": '#include "tier.h"\n'}, "not from the root"),
     ("by a relative path", {"cache/a.cc": '#include "../base/a.h"\n'}, "not from the root"),
     ("out and back in", {"cache/a.cc": '#include "base/../fs/a.h"\n'}, "not from the root"),
