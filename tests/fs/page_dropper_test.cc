@@ -29,15 +29,16 @@ class PageDropperTest : public ::testing::Test {
     }
     dropper_.OnReads(events);
   }
-  std::vector<uint32_t> Dropped() const {
-    std::vector<uint32_t> nodes;
-    for (NodeId node : kernel_.Dropped()) nodes.push_back(node.value);
-    return nodes;
+  // All that were dropped so far.
+  const std::vector<uint32_t>& Dropped() {
+    for (const auto& call : kernel_.Take()) dropped_.push_back(call.node.value);
+    return dropped_;
   }
 
   bool wanted_ = true;
   ReadsInFlight in_flight_;
-  testing::FakeKernelCache kernel_;
+  testing::FakeKernelCache kernel_{32'768};
+  std::vector<uint32_t> dropped_;
   PageDropper dropper_{kernel_, in_flight_, [this] { return wanted_; }};
 };
 
