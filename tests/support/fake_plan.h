@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <optional>
 #include <utility>
@@ -15,7 +16,7 @@ namespace stokefs::testing {
 class FakePlan final : public cache::Plan {
  public:
   explicit FakePlan(std::vector<std::optional<cache::NodeId>> samples)
-      : samples_(std::move(samples)) {}
+      : samples_(samples.begin(), samples.end()) {}
 
   uint64_t SampleCount() const override { return samples_.size(); }
   std::optional<cache::NodeId> At(uint64_t position) const override {
@@ -31,7 +32,8 @@ class FakePlan final : public cache::Plan {
   }
 
  private:
-  const std::vector<std::optional<cache::NodeId>> samples_;
+  // No vector: gcc 12 warns wrongly of array bounds in what it inlines.
+  const std::deque<std::optional<cache::NodeId>> samples_;
 };
 
 class FakeRanking final : public cache::SampleRanking {
