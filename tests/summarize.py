@@ -5,8 +5,8 @@
 
 A log is the meson-logs/testlog.json of a build. A GoogleTest or unittest program counts by its
 cases, any other test as one: a program that skipped one of ten has not passed ten. A test that
-ended badly counts as failed even if none of its cases did, and so does a run without results. The last
-line is always `N passed, N failed, N skipped`; exit status 1 if anything failed.
+ended badly counts as failed even if none of its cases did, and so does a run without results. The
+last line is always `N passed, N failed, N skipped`; exit status 1 if anything failed.
 """
 
 import argparse

@@ -3,7 +3,8 @@
 
 Trains tools/train_fashion_mnist, which knows nothing of stokefs, on a small subset: from the
 source, then from a mount in each page-cache mode. Exit status 0 equal, 77 something lacks
-here (said on stdout), 1 anything else. STOKEFS_BIN and FSCTL_BIN name the programs (default: build/tools/).
+here (said on stdout), 1 anything else. STOKEFS_BIN and FSCTL_BIN name the programs
+(default: build/tools/).
 """
 
 import contextlib
