@@ -13,7 +13,6 @@
 namespace stokefs::fs {
 namespace {
 
-using base::Error;
 using cache::FileAttributes;
 using cache::NodeId;
 
@@ -264,7 +263,7 @@ class DatasetOperations {
                              ? NodeOf(static_cast<fuse_ino_t>(range.offset - kAfterDotDot))
                              : cache::kNoNode;
     std::string name;  // with a NUL behind it
-    base::Status const listed =
+    base::Status listed =
         mount.catalog_.List(folder, after, [&](const cache::CatalogEntry& entry) {
           name = entry.name;
           return buffer.Add(name.c_str(), EntryOf(entry.attributes),
