@@ -1,7 +1,7 @@
 // The origin that is a plain directory (local disk, NFS, any mounted file system).
 //
 // Reads run on a pool of threads, because a hung file system blocks whoever reads it. Every fetch
-// opens the file below SOURCE without following links (openat2 RESOLVE_BENEATH), compares the
+// opens the file below SOURCE without following links (OpenBeneath), compares the
 // version before and after reading, and answers ESTALE (and tells the catalog) on any difference,
 // so that a block is never a mix of two versions.
 #pragma once
@@ -48,10 +48,5 @@ class OriginDirectory final : public ChunkSource {
   class Impl;
   const std::unique_ptr<Impl> impl_;
 };
-
-// Opens `path` (any length, no leading '/') below `folder` without following any link and without
-// leaving it. `flags` as open(2)'s; O_CLOEXEC and O_NOFOLLOW are added. A component that turned
-// into a link gives ELOOP.
-base::Result<base::UniqueFd> OpenBeneath(int folder, std::string_view path, int flags);
 
 }  // namespace stokefs::cache
