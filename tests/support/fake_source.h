@@ -2,12 +2,14 @@
 // those of tests/support/block_bytes.h. Thread-safe.
 #pragma once
 
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/check.h"
 #include "base/sync.h"
 #include "cache/chunk_source.h"
 #include "tests/support/block_bytes.h"
@@ -21,13 +23,36 @@ class FakeSource final : public cache::ChunkSource {
 
   cache::Tier tier() const override { return tier_; }
   void Fetch(std::vector<cache::FetchItem> items) override {
-    base::MutexLock lock(mu_);
-    for (auto& item : items) {
-      ++asked_[item.key];
-      ++asked_count_;
-      waiting_.push_back(std::move(item));
+    std::vector<cache::FetchItem> refused;
+    {
+      base::MutexLock lock(mu_);
+      for (auto& item : items) {
+        ++asked_[item.key];
+        ++asked_count_;
+        asked_bytes_ += item.into.size();
+        if (busy_) {
+          refused.push_back(std::move(item));
+        } else {
+          waiting_.push_back(std::move(item));
+        }
+      }
+      changed_.SignalAll();
     }
-    changed_.SignalAll();
+    for (auto& item : refused) item.done(base::FailErrno(EAGAIN, "fake"));
+  }
+  // Refuses with EAGAIN, inside Fetch, from now on.
+  void SetBusy(bool busy) {
+    base::MutexLock lock(mu_);
+    busy_ = busy;
+  }
+
+  // Takes the oldest item that waits; the test answers it.
+  cache::FetchItem Take() {
+    base::MutexLock lock(mu_);
+    STOKEFS_CHECK(!waiting_.empty());
+    cache::FetchItem item = std::move(waiting_.front());
+    waiting_.pop_front();
+    return item;
   }
 
   // Answers the oldest item: with its bytes, or with `status` when that is an error, leaving `into`
@@ -43,6 +68,7 @@ class FakeSource final : public cache::ChunkSource {
     Answer(std::move(item), std::move(status));
     return true;
   }
+  void FailNext(int error_number) { AnswerNext(base::FailErrno(error_number, "fake")); }
   // The same for the oldest item of `key`.
   bool AnswerKey(cache::BlockKey key, base::Status status = {}) {
     cache::FetchItem item;
@@ -91,6 +117,10 @@ class FakeSource final : public cache::ChunkSource {
     auto const at = asked_.find(key);
     return at == asked_.end() ? 0 : at->second;
   }
+  uint64_t AskedBytes() const {
+    base::MutexLock lock(mu_);
+    return asked_bytes_;
+  }
   // True when at least `count` items wait; false after 10 s.
   bool AwaitWaiting(size_t count) {
     auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -122,6 +152,8 @@ class FakeSource final : public cache::ChunkSource {
   std::deque<cache::FetchItem> waiting_ GUARDED_BY(mu_);
   std::map<cache::BlockKey, size_t> asked_ GUARDED_BY(mu_);
   size_t asked_count_ GUARDED_BY(mu_) = 0;
+  uint64_t asked_bytes_ GUARDED_BY(mu_) = 0;
+  bool busy_ GUARDED_BY(mu_) = false;
   std::map<cache::NodeId, uint64_t> salts_ GUARDED_BY(mu_);
 };
 
