@@ -113,37 +113,41 @@ void ServeUntilEnded(ServingStack& stack, WakeUps& wake_ups, base::Journal& jour
 
 }  // namespace
 
-int RunDaemon(DaemonInputs inputs, const DaemonCallbacks& callbacks) {
+int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready) {
   std::string const mount_point = inputs.config.mount_point;
   std::string const source = inputs.config.source;
-  auto journal = base::Journal::Open(
+  DatasetLock* const lock = inputs.lock;
+  auto opened = base::Journal::Open(
       {.log_path = inputs.config.log.empty() ? inputs.dataset_folder + "/log" : inputs.config.log});
-  if (!journal) {
-    callbacks.ready(base::Wrap(std::move(journal.error()), "log"));
+  if (!opened) {
+    ready(base::Wrap(std::move(opened.error()), "log"));
     return 1;
   }
+  std::unique_ptr<base::Journal> journal = std::move(*opened);
   RaiseDescriptorLimit();
   WakeUps wake_ups;
-  auto stack = std::make_unique<ServingStack>(std::move(inputs), **journal);
+  auto stack = std::make_unique<ServingStack>(std::move(inputs), *journal);
   base::Status status = stack->Build();
   if (status) {
     stack->Serve([&] { wake_ups.DatasetEnded(); }, [&] { wake_ups.ControlLost(); });
     status = AnswersAt(mount_point);
   }
-  callbacks.ready(status);
+  ready(status);
   if (status) {
-    (*journal)->Info(std::string("serving ") + source + " at " + mount_point + ", version " +
-                     kVersion);
-    ServeUntilEnded(*stack, wake_ups, **journal);
+    journal->Info("serving " + source + " at " + mount_point + ", version " + kVersion);
+    ServeUntilEnded(*stack, wake_ups, *journal);
   } else {
-    (*journal)->Error(status.error().message);
+    journal->Error(status.error().message);
   }
-  callbacks.ending();
-  bool const all_ended = stack->End();
-  (*journal)->Info(all_ended ? "ended" : "ended; a thread is left in the origin");
-  callbacks.ended();
-  // A thread that is stuck in the origin still refers to the stack: nothing may be destroyed.
-  if (!all_ended) _exit(status ? 0 : 1);
+  if (lock != nullptr) lock->MarkEnding();
+  if (stack->End()) {
+    journal->Info("ended");
+  } else {
+    // The thread still refers to both; they go with the process.
+    journal->Warning("ended; a thread is left in the origin");
+    (void)stack.release();
+    (void)journal.release();
+  }
   return status ? 0 : 1;
 }
 

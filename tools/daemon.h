@@ -7,29 +7,23 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "tools/config.h"
+#include "tools/dataset_lock.h"
 
 namespace stokefs::tools {
 
 struct DaemonInputs {
   MountConfig config;
   base::UniqueFd source;       // SOURCE, opened O_PATH | O_DIRECTORY before anything is mounted
-  std::string dataset_folder;  // of this dataset in the first cache directory; locked by the caller
-  std::string control_path;    // where the control mount goes; the folder is made and removed here
+  std::string dataset_folder;  // the first cache directory's folder of this dataset, locked
+  std::string control_path;    // an existing empty folder for the control mount
   std::string mount_id;
+  DatasetLock* lock = nullptr;  // not owned; MarkEnding() when the end begins
 };
 
-struct DaemonCallbacks {
-  // Called once: ok when the mount answers, else why it does not.
-  std::function<void(const base::Status&)> ready;
-  // The mount is gone or going: a waiting mount of the same dataset need not give up.
-  std::function<void()> ending;
-  // Everything that matters is written. The process may have to end by _exit right after, because a
-  // thread is stuck in the origin: give up locks and files here.
-  std::function<void()> ended;
-};
-
-// Returns the exit status. Must be called before the process has a second thread. SIGTERM, SIGINT
-// and an unmount end it.
-int RunDaemon(DaemonInputs inputs, const DaemonCallbacks& callbacks);
+// Mounts and serves until SIGTERM, SIGINT or an unmount ends it; returns the exit status. Calls
+// `ready` once: with ok when the mount answers, or the reason why it does not. Must be called before
+// the process has a second thread. A thread that is stuck in a hung origin may still be there when
+// it returns: the process then has nothing left to do but to end.
+int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready);
 
 }  // namespace stokefs::tools

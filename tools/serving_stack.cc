@@ -76,6 +76,7 @@ base::Status ServingStack::Build() {
 
   auto catalog = cache::Catalog::Open(
       {.folder = inputs_.dataset_folder,
+       .source_paths = {config.source},
        .extent_bytes = config.large_file_bytes,
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
        .scan_threads = config.scan_threads,
@@ -118,8 +119,6 @@ base::Status ServingStack::Build() {
 }
 
 base::Status ServingStack::MountControl() {
-  base::Status const made = base::MakeFolders(inputs_.control_path, 0555);
-  if (!made) return base::Wrap(made.error(), "control mount");
   std::vector<std::string> options;
   for (const std::string& option : inputs_.config.option) {
     if (option == "allow_other" || option == "allow_root") options.push_back(option);
@@ -160,10 +159,7 @@ bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
   if (dataset_ != nullptr) dataset_->Stop();
-  if (control_ != nullptr) {
-    control_->Stop();
-    rmdir(inputs_.control_path.c_str());
-  }
+  if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
