@@ -370,6 +370,13 @@ class Space:
             raise AssertionError(f"mount failed: {finished}")
         return self.adopt(places.get("mnt"), finished=finished)
 
+    def adopt_command(self, *arguments):
+        """A mount at the usual place by a command line of the test's own."""
+        finished = self.stokefs(*arguments)
+        if finished.status != DONE:
+            raise AssertionError(f"mount failed: {finished}")
+        return self.adopt(finished=finished)
+
     def adopt(self, mnt=None, finished=None, process=None):
         """Takes charge of a mount that was made by other means than mount()."""
         mount = Mount(self, mnt or self.mnt, finished, process)
