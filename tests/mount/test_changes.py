@@ -391,7 +391,8 @@ class BrokenOrigin(mounting.MountTestCase):
             size = 3 * MIB if name == "large" else self.size
             write_file(os.path.join(self.space.source, name), mounting.pattern(size, name))
         self.origin = self.space.slow_origin()
-        self.mount = self.space.mount("--page-cache", "drop", source=self.origin.path).wait_settled()
+        self.mount = self.space.mount("--page-cache", "drop", source=self.origin.path)
+        self.mount.wait_settled()
 
     def read(self, name):
         return read_file(os.path.join(self.space.mnt, name))

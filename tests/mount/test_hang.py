@@ -1,5 +1,5 @@
-"""An origin that hangs: what memory holds is served on, new reads end at their deadline, and the mount
-can always be ended."""
+"""An origin that hangs: what memory holds is served on, new reads end at their deadline, and the
+mount can always be ended."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ DEADLINE = limit(2)
 LATE = limit(1)  # how much after its deadline a read must have failed
 WARM, COLD, SIZE = 400, 1500, 16 << 10
 
-# Reads each file whose path comes on stdin, one thread a file, and prints "PATH ERRNO SECONDS" each.
+# Reads each file whose path comes on stdin, one thread a file; prints "PATH ERRNO SECONDS" each.
 READERS = """
 import os, sys, threading, time
 def read(path):
@@ -98,7 +98,8 @@ class Hang(mounting.MountTestCase):
         """[(errno, seconds)] of all readers, which must all end within limit(seconds)."""
         out, deadline = b"", time.monotonic() + limit(seconds)
         while True:
-            ready, _, _ = select.select([process.stdout], [], [], max(0, deadline - time.monotonic()))
+            left = max(0, deadline - time.monotonic())
+            ready, _, _ = select.select([process.stdout], [], [], left)
             self.assertTrue(ready, f"readers still hang: {mounting.describe(process.pid)}")
             piece = os.read(process.stdout.fileno(), 1 << 16)
             if not piece:
@@ -211,7 +212,8 @@ class Hang(mounting.MountTestCase):
 
     def test_a_kept_catalog_answers_without_the_origin(self):
         self.mount().unmount()
-        mount = self.space.mount("--origin-deadline", f"{round(DEADLINE)}s", source=self.origin.path)
+        mount = self.space.mount("--origin-deadline", f"{round(DEADLINE)}s",
+                                 source=self.origin.path)
         self.origin.command("hang", "*")  # the comparison in the background may have begun
         mount.wait_scanned()
         self.assertEqual(["file"], os.listdir(self.at("unlisted")))
@@ -227,10 +229,11 @@ class Hang(mounting.MountTestCase):
         self.assertLess(time.monotonic() - start, limit(5))
 
     def check_every_end(self, hang):
-        """Each way to end a mount with 64 reads stuck takes at most 5 s, and a new mount is possible."""
+        """Each way to end a mount with 64 reads stuck takes at most 5 s; then a new one is possible."""
         ends = {
             "unmount --force": lambda mount: self.assertEqual(
-                mounting.DONE, self.space.stokefs("unmount", mount.path, "--force", seconds=5).status),
+                mounting.DONE,
+                self.space.stokefs("unmount", mount.path, "--force", seconds=5).status),
             "SIGTERM": lambda mount: mount.signal(signal.SIGTERM),
             "fusermount3 -u -z": lambda mount: subprocess.run(
                 ["fusermount3", "-u", "-z", mount.path], check=True, timeout=limit(5)),
@@ -249,7 +252,7 @@ class Hang(mounting.MountTestCase):
                         self.assertNotIn(number, (0, errno.ETIMEDOUT))
                 self.origin.resume()
                 self.origin.command("release")
-                wait_until(lambda: mounting.process_state(mount.pid) is None, 10, "the process's end")
+                wait_until(lambda: mounting.process_state(mount.pid) is None, 10, "its end")
 
     def test_ends_while_the_origin_hangs(self):
         self.check_every_end(lambda: self.origin.command("hang", "*"))

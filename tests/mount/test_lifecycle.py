@@ -115,8 +115,9 @@ class Refusals(LifecycleTestCase):
     def test_flags_override_the_file(self):
         path = write_file(os.path.join(self.space.path, "stokefs.toml"),
                           b'memory = "16MiB"\npage_cache = "drop"\n')
-        mount = self.space.adopt_command("mount", self.space.source, self.space.mnt, "--config", path,
-                                         "--cache-dir", self.space.cache, "--page-cache", "keep")
+        mount = self.space.adopt_command("mount", self.space.source, self.space.mnt,
+                                         "--config", path, "--cache-dir", self.space.cache,
+                                         "--page-cache", "keep")
         self.assertEqual(16 << 20, mount.stats()["tiers"]["memory"]["budget_bytes"])
         self.assertEqual("keep", mount.stats()["page_cache"])
 
@@ -163,7 +164,9 @@ class Refusals(LifecycleTestCase):
     def test_nestings_behind_bind_mounts(self):
         self.space.folder("mnt/inner")
         alias = self.bind(self.space.mnt, self.space.folder("alias of mnt"))
-        inner = self.bind(os.path.join(self.space.mnt, "inner"), self.space.folder("alias of inner"))
+        inner = self.bind(os.path.join(self.space.mnt, "inner"),
+                          self.space.folder("alias of inner"))
+        part = self.bind(os.path.join(self.space.source, "class"), self.space.folder("alias of part"))
         origin = self.bind(self.space.source, self.space.folder("alias of source"))
         for name, place in {
                 "source below MNT": dict(source=os.path.join(alias, "inner")),
@@ -171,9 +174,7 @@ class Refusals(LifecycleTestCase):
                 "cache below MNT": dict(cache=os.path.join(alias, "inner", "cache")),
                 "cache is below MNT, under another name": dict(cache=os.path.join(inner, "cache")),
                 "cache inside the source": dict(cache=os.path.join(origin, "cache")),
-                "cache inside the source's part":
-                    dict(cache=os.path.join(self.bind(os.path.join(self.space.source, "class"),
-                                                      self.space.folder("alias of part")), "cache")),
+                "cache inside a part of the source": dict(cache=os.path.join(part, "cache")),
         }.items():
             with self.subTest(name=name):
                 self.check_refusal(**place)
@@ -323,7 +324,7 @@ class Life(LifecycleTestCase):
         other = self.space.folder("other")
         write_file(os.path.join(other, "class", "sample"), b"other content")
         first = self.space.mount()
-        second = self.space.mount(source=other, mnt=self.space.folder("mnt2"))  # one cache directory
+        second = self.space.mount(source=other, mnt=self.space.folder("mnt2"))  # the same cache
         self.assert_serves()
         self.assert_serves(second.path, b"other content")
         listed = self.space.stokefs("list").out
@@ -371,8 +372,8 @@ class Life(LifecycleTestCase):
         os.mkdir(os.path.join(self.space.source, "new"))
 
     def test_a_relative_mount(self):
-        finished = self.space.stokefs("mount", "source", "./mnt", "--cache-dir", "cache", "--memory",
-                                      "16MiB", cwd=self.space.path)
+        finished = self.space.stokefs("mount", "source", "./mnt", "--cache-dir", "cache",
+                                      "--memory", "16MiB", cwd=self.space.path)
         self.assertEqual(DONE, finished.status, str(finished))
         self.space.adopt()
         self.assert_serves()
@@ -453,8 +454,9 @@ class Control(LifecycleTestCase):
 
     def test_the_files_are_there(self):
         mount = self.space.mount()
-        self.assertLessEqual({"stats", "metrics", "config", "events"}, set(os.listdir(mount.control)))
-        for name in ("stats", "metrics", "config", "events"):
+        names = ("stats", "metrics", "config", "events")
+        self.assertLessEqual(set(names), set(os.listdir(mount.control)))
+        for name in names:
             path = os.path.join(mount.control, name)
             self.assertTrue(stat.S_ISREG(os.stat(path).st_mode))
             self.assertTrue(mount.control_text(name).endswith("\n") or name == "events")
@@ -482,8 +484,8 @@ class Control(LifecycleTestCase):
     def test_metrics_are_prometheus_text(self):
         mount = self.space.mount().wait_settled()
         self.assert_serves()
-        sample = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*"'
-                            r'(?:,[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*")*\})? '
+        label = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*"'
+        sample = re.compile(rf'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{{{label}(?:,{label})*\}})? '
                             r'([-+]?(?:[0-9.]+(?:[eE][-+]?[0-9]+)?|Inf|NaN))$')
         typed, helped, seen, current = {}, set(), set(), None
         for line in mount.control_text("metrics").splitlines():
@@ -530,7 +532,8 @@ class Control(LifecycleTestCase):
 
     def test_a_held_control_file_blocks_no_end(self):
         ends = {
-            "fusermount3": lambda mount: subprocess.run(["fusermount3", "-u", mount.path], check=True),
+            "fusermount3": lambda mount: subprocess.run(["fusermount3", "-u", mount.path],
+                                                        check=True),
             "unmount": lambda mount: self.assertEqual(
                 DONE, self.space.stokefs("unmount", mount.path).status),
             "SIGTERM": lambda mount: mount.signal(signal.SIGTERM),
@@ -584,8 +587,10 @@ class Control(LifecycleTestCase):
             self.skipTest("a mount namespace needs root")
         mount = self.space.mount("--control-dir", os.path.join(self.space.path, "control"))
         inside = self.space.folder("inside")
-        script = f"mount --rbind '{self.space.path}' '{inside}' && cat '{inside}/mnt/.stokefs/stats'"
-        finished = mounting.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script], 20)
+        script = (f"mount --rbind '{self.space.path}' '{inside}' && "
+                  f"cat '{inside}/mnt/.stokefs/stats'")
+        finished = mounting.run(["unshare", "-m", "--propagation", "private", "sh", "-c", script],
+                                20)
         self.assertEqual(0, finished.status, str(finished))
         self.assertEqual(mount.pid, json.loads(finished.out)["pid"])
 

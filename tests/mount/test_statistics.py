@@ -117,7 +117,8 @@ class Statistics(mounting.MountTestCase):
         small = self.fill(count=40, size=MIB - 1)  # not above the extent: one block each
         for memory in (1, 2, 8):
             with self.subTest(memory=memory):
-                mount = self.space.mount("--page-cache", "drop", memory=f"{memory}MiB").wait_settled()
+                mount = self.space.mount("--page-cache", "drop", memory=f"{memory}MiB")
+                mount.wait_settled()
                 self.read_all(names + small)
                 threads = [threading.Thread(target=self.read_all, args=(names, seed))
                            for seed in range(3)]

@@ -1,4 +1,4 @@
-"""An odd tree is the same through the mount as at its origin, whatever reads it, and stays as it is."""
+"""An odd tree is the same through the mount as at its origin, whatever reads it, and stays so."""
 
 import errno
 import hashlib
@@ -59,9 +59,9 @@ class OddTree(SharedMount):
         self.assertGreater(len(expected), 200)
 
     def test_find_prints_the_same(self):
-        # Names, kinds, sizes, modes, owners, times, targets, link counts; a folder's size is its own.
-        command = (r"find . -path ./links_inside -prune -o \( -type d -printf '%P %y %m %U %G %T@\0' "
-                   r"-o -printf '%P %y %s %m %U %G %T@ %l %n\0' \) | sort -z | tr '\0' '\n'")
+        # Names, kinds, sizes, modes, owners, times, targets, links; a folder's size is its own.
+        command = (r"find . -path ./links_inside -prune -o "
+                   r"\( -type d -printf '%P %y %m %U %G %T@\0' -o -printf '%P %y %s %m %U %G %T@ %l %n\0' \) | sort -z | tr '\0' '\n'")
         self.assertEqual(self.tool(command, self.source), self.tool(command, self.mnt))
 
     def test_tar_packs_the_same_bytes(self):
@@ -122,7 +122,8 @@ class OddTree(SharedMount):
         path = os.path.join(self.mnt, "sparse", "huge")
         self.assertEqual(odd_tree.SPARSE_SIZE, os.stat(path).st_size)
         rng = random.Random(4)
-        with open(path, "rb") as mine, open(os.path.join(self.source, "sparse", "huge"), "rb") as origin:
+        origin_path = os.path.join(self.source, "sparse", "huge")
+        with open(path, "rb") as mine, open(origin_path, "rb") as origin:
             for offset, piece in odd_tree.SPARSE_PIECES.items():
                 self.assertEqual(piece, os.pread(mine.fileno(), len(piece), offset))
             for _ in range(40):
@@ -161,7 +162,7 @@ class OddTree(SharedMount):
 
     def test_listings_are_sorted_and_know_kinds(self):
         for folder in ("names", "kinds", "sizes", "."):
-            listed = [os.fsencode(entry.name) for entry in os.scandir(os.path.join(self.mnt, folder))]
+            listed = os.listdir(os.fsencode(os.path.join(self.mnt, folder)))
             self.assertEqual(sorted(listed), listed, folder)
             for entry in os.scandir(os.path.join(self.mnt, folder)):
                 mode = os.lstat(os.path.join(self.source, folder, entry.name)).st_mode
@@ -187,8 +188,8 @@ class OddTree(SharedMount):
                   "sys.stdout.buffer.write(b'\\0'.join(sorted(names)))\n")
         finished = subprocess.run([sys.executable, "-c", script, os.path.join(self.mnt, "names")],
                                   check=True, capture_output=True, timeout=limit(30))
-        expected = sorted([b".", b".."] + os.listdir(os.fsencode(os.path.join(self.source, "names"))))
-        self.assertEqual(expected, finished.stdout.split(b"\0"))
+        expected = os.listdir(os.fsencode(os.path.join(self.source, "names"))) + [b".", b".."]
+        self.assertEqual(sorted(expected), finished.stdout.split(b"\0"))
 
     def test_absent_names(self):
         for path, number in (("absent", errno.ENOENT), ("absent/below", errno.ENOENT),
@@ -238,7 +239,8 @@ class ModelOfTheTree(SharedMount):
                                     self.do_read, self.do_read, self.do_seek, self.do_close])
             got = [self.outcome(operation, rng, root, path, opened, state) for root, state in
                    zip((self.source, self.mnt), self.twice(rng))]
-            self.assertEqual(got[0], got[1], f"seed {seed} step {step}: {operation.__name__} {path!r}")
+            self.assertEqual(got[0], got[1],
+                             f"seed {seed} step {step}: {operation.__name__} {path!r}")
         for pair in opened.values():
             for descriptor in pair.values():
                 os.close(descriptor)
@@ -345,7 +347,8 @@ class ManyFiles(SharedMount):
             classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
             samples = []
             for target in classes:
-                for folder, _, names in sorted(os.walk(os.path.join(root, target), followlinks=True)):
+                top = os.path.join(root, target)
+                for folder, _, names in sorted(os.walk(top, followlinks=True)):
                     samples += [(os.path.relpath(os.path.join(folder, name), root), target)
                                 for name in sorted(names)]
             return classes, samples

@@ -3,25 +3,8 @@
 //   slow_origin FOLDER MOUNT_POINT CONTROL_SOCKET        (stays in the foreground)
 //
 // Nothing is cached by the kernel (timeouts 0, direct I/O), so every request of the program under
-// test arrives and is counted. Requests are taken by one thread and never wait there: one that is
-// delayed or hung is kept as a closure and run by the clerk's thread when it is due, so that any
-// number can hang at once. Interrupts are ignored, as a hard NFS mount does.
-//
-// CONTROL_SOCKET is a unix stream socket; one command a line, one line of answer: "ok", "error WHY"
-// or JSON. PATH is below FOLDER without a leading '/' ('.': FOLDER itself), percent-encoded.
-//   delay_us N           each open and read takes N µs           (0: none)
-//   meta_delay_us N      the same for lookups, stats, listings and links
-//   bandwidth N          the bytes read share a line of N bytes/s (0: endless)
-//   parallel N           N delayed requests are served at once    (0: all)
-//   hang PATH|*          requests on PATH, or all, are not answered until released
-//   release              answers all that hang, and hangs no more
-//   fail ERRNO PATH      open, read and list of PATH fail so
-//   short PATH           reads of PATH give half of what was asked (legal: POSIX lets them)
-//   cut PATH             PATH ends at half of the size that stat tells (a broken origin)
-//   heal                 forgets all fail, short and cut
-//   counters             JSON: requests by kind, bytes read, hung now
-//   opened PATH          how often PATH was opened, as a number
-#define FUSE_USE_VERSION 314
+// test arrives and is counted. Interrupts are ignored, as a hard NFS mount does. CONTROL_SOCKET is
+// a unix stream socket; one command a line (origin_clerk.h lists them), one line of answer.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,211 +17,20 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
 
+#include "tests/support/origin_clerk.h"
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Time = Clock::time_point;
-using Work = std::function<void()>;
-
-enum class Kind { kLookup, kGetattr, kReadlink, kReaddir, kOpen, kRead };
-constexpr const char* kKindName[] = {"lookups", "getattrs", "readlinks",
-                                     "readdirs", "opens", "reads"};
-constexpr size_t kKindCount = std::size(kKindName);
-
-// Decides when each request runs, and runs the late ones.
-class Clerk {
- public:
-  Clerk() : thread_([this] { Run(); }) {}
-
-  // Runs `work` now, later or when released. `bytes` is what it will read.
-  void Submit(Kind kind, const std::string& path, uint64_t bytes, Work work) {
-    counts_[static_cast<size_t>(kind)]++;
-    {
-      std::lock_guard const lock(mu_);
-      if (kind == Kind::kOpen) opened_[path]++;
-      if (hang_all_ || hang_.count(path) != 0) {
-        hung_.push_back(std::move(work));
-        return;
-      }
-      Time const now = Clock::now();
-      Time const due = Due(kind, bytes, now);
-      if (due > now) {
-        late_.emplace(due, std::move(work));
-        wake_.notify_one();
-        return;
-      }
-    }
-    work();
-  }
-
-  void CountBytes(uint64_t bytes) { bytes_ += bytes; }
-
-  int Failure(const std::string& path) {
-    std::lock_guard const lock(mu_);
-    auto const found = fail_.find(path);
-    return found == fail_.end() ? 0 : found->second;
-  }
-
-  // How much of a read of `size` at `offset` in a file of `file_size` is given.
-  uint64_t Granted(const std::string& path, uint64_t offset, uint64_t size, uint64_t file_size) {
-    std::lock_guard const lock(mu_);
-    if (cut_.count(path) != 0) {
-      uint64_t const end = file_size / 2;
-      size = offset >= end ? 0 : std::min(size, end - offset);
-    }
-    if (short_.count(path) != 0 && size > 1) size /= 2;
-    return size;
-  }
-
-  std::string Command(const std::string& line);
-
-  // Answers everything that waits, and ends the thread.
-  void Stop() {
-    {
-      std::lock_guard const lock(mu_);
-      stop_ = true;
-      for (Work& work : hung_) late_.emplace(Time(), std::move(work));
-      hung_.clear();
-    }
-    wake_.notify_one();
-    thread_.join();
-  }
-
- private:
-  Time Due(Kind kind, uint64_t bytes, Time now) {
-    auto const delay =
-        kind == Kind::kOpen || kind == Kind::kRead ? delay_ : meta_delay_;
-    Time due = now;
-    if (delay.count() > 0) {
-      if (lanes_.empty()) {
-        due += delay;
-      } else {
-        auto const lane = std::min_element(lanes_.begin(), lanes_.end());
-        due = *lane = std::max(*lane, now) + delay;
-      }
-    }
-    if (bandwidth_ > 0 && bytes > 0) {
-      auto const took = std::chrono::nanoseconds(bytes * 1'000'000'000 / bandwidth_);
-      due = line_free_ = std::max(line_free_, due) + took;
-    }
-    return due;
-  }
-
-  void Run() {
-    std::unique_lock lock(mu_);
-    while (true) {
-      if (late_.empty()) {
-        if (stop_) return;
-        wake_.wait(lock);
-      } else if (auto const first = late_.begin(); stop_ || first->first <= Clock::now()) {
-        Work const work = std::move(first->second);
-        late_.erase(first);
-        lock.unlock();
-        work();
-        lock.lock();
-      } else {
-        Time const due = first->first;
-        wake_.wait_until(lock, due);
-      }
-    }
-  }
-
-  std::atomic<uint64_t> counts_[kKindCount] = {};
-  std::atomic<uint64_t> bytes_{0};
-  std::mutex mu_;
-  std::condition_variable wake_;
-  std::multimap<Time, Work> late_;
-  std::vector<Work> hung_;
-  bool stop_ = false;
-  bool hang_all_ = false;
-  std::set<std::string> hang_, short_, cut_;
-  std::map<std::string, int> fail_;
-  std::map<std::string, uint64_t> opened_;
-  std::chrono::microseconds delay_{0}, meta_delay_{0};
-  uint64_t bandwidth_ = 0;
-  std::vector<Time> lanes_;  // when each of `parallel` is free again
-  Time line_free_{};
-  std::thread thread_;  // last: runs on the fields above
-};
-
-std::string Decoded(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); i++) {
-    if (text[i] == '%' && i + 2 < text.size()) {
-      out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-std::string Clerk::Command(const std::string& line) {
-  std::istringstream in(line);
-  std::string verb, first, second;
-  in >> verb >> first >> second;
-  std::string const path = Decoded(first);
-  std::lock_guard const lock(mu_);
-  if (verb == "counters") {
-    std::ostringstream out;
-    for (size_t i = 0; i < kKindCount; i++) out << (i ? ", \"" : "{\"") << kKindName[i] << "\": "
-                                                << counts_[i];
-    out << ", \"bytes\": " << bytes_ << ", \"hung\": " << hung_.size() << "}";
-    return out.str();
-  }
-  if (verb == "opened") return std::to_string(opened_[path]);
-  if (verb == "release") {
-    hang_all_ = false;
-    hang_.clear();
-    for (Work& work : hung_) late_.emplace(Time(), std::move(work));
-    hung_.clear();
-    wake_.notify_one();
-    return "ok";
-  }
-  if (verb == "heal") {
-    fail_.clear(), short_.clear(), cut_.clear();
-    return "ok";
-  }
-  if (first.empty()) return "error: no argument, or no such command: " + verb;
-  if (verb == "hang" && first == "*") {
-    hang_all_ = true;
-  } else if (verb == "hang") {
-    hang_.insert(path);
-  } else if (verb == "short") {
-    short_.insert(path);
-  } else if (verb == "cut") {
-    cut_.insert(path);
-  } else if (verb == "fail") {
-    fail_[Decoded(second)] = std::stoi(first);
-  } else if (verb == "delay_us") {
-    delay_ = std::chrono::microseconds(std::stoll(first));
-  } else if (verb == "meta_delay_us") {
-    meta_delay_ = std::chrono::microseconds(std::stoll(first));
-  } else if (verb == "bandwidth") {
-    bandwidth_ = std::stoull(first);
-  } else if (verb == "parallel") {
-    lanes_.assign(std::stoull(first), Time());
-  } else {
-    return "error: no such command: " + verb;
-  }
-  return "ok";
-}
+using stokefs::support::OriginClerk;
+using stokefs::support::RequestKind;
 
 // Names that the kernel knows by number. A number means a path, as on a network without handles.
 class Names {
@@ -285,7 +77,7 @@ class Names {
 
 struct Origin {
   int folder = -1;
-  Clerk clerk;
+  OriginClerk clerk;
   Names names;
 };
 Origin* origin(fuse_req_t req) { return static_cast<Origin*>(fuse_req_userdata(req)); }
@@ -294,7 +86,7 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Origin* const o = origin(req);
   std::string const folder = o->names.Path(parent);
   std::string const path = folder == "." ? name : folder + "/" + name;
-  o->clerk.Submit(Kind::kLookup, path, 0, [=, name = std::string(name)] {
+  o->clerk.Submit(RequestKind::kLookup, path, 0, [=, name = std::string(name)] {
     fuse_entry_param entry = {};
     if (fstatat(o->folder, path.c_str(), &entry.attr, AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(req, errno);
@@ -318,7 +110,7 @@ void ForgetMany(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
 void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(Kind::kGetattr, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kGetattr, path, 0, [=] {
     struct stat attr;
     if (fstatat(o->folder, path.c_str(), &attr, AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(req, errno);
@@ -331,7 +123,7 @@ void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
 void Readlink(fuse_req_t req, fuse_ino_t node) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(Kind::kReadlink, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kReadlink, path, 0, [=] {
     char target[4097];
     ssize_t const size = readlinkat(o->folder, path.c_str(), target, sizeof target - 1);
     if (size < 0) {
@@ -371,7 +163,7 @@ void Readdir(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, fuse_fi
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
   auto* const listing = reinterpret_cast<Listing*>(static_cast<uintptr_t>(info->fh));
-  o->clerk.Submit(Kind::kReaddir, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kReaddir, path, 0, [=] {
     int failure = o->clerk.Failure(path);
     if (failure == 0 && (!listing->read || offset == 0)) {
       *listing = Listing{.entries = {}, .read = true};
@@ -402,10 +194,10 @@ void Releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(Kind::kOpen, path, 0, [=, info = *info]() mutable {
+  o->clerk.Submit(RequestKind::kOpen, path, 0, [=, info = *info]() mutable {
     int const failure = o->clerk.Failure(path);
-    int const fd = failure != 0 ? -1 : openat(o->folder, path.c_str(),
-                                              O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int const fd =
+        failure != 0 ? -1 : openat(o->folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
       fuse_reply_err(req, failure != 0 ? failure : errno);
       return;
@@ -420,14 +212,14 @@ void Read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, fuse_file_
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
   int const fd = static_cast<int>(info->fh);
-  o->clerk.Submit(Kind::kRead, path, size, [=] {
+  o->clerk.Submit(RequestKind::kRead, path, size, [=] {
     struct stat attr = {};
     int const failure = o->clerk.Failure(path);
     if (failure != 0 || fstat(fd, &attr) != 0) {
       fuse_reply_err(req, failure != 0 ? failure : errno);
       return;
     }
-    uint64_t const granted = o->clerk.Granted(path, static_cast<uint64_t>(offset), size,
+    uint64_t const granted = o->clerk.Granted(path, {static_cast<uint64_t>(offset), size},
                                               static_cast<uint64_t>(attr.st_size));
     std::unique_ptr<char[]> const bytes(new char[granted + 1]);
     ssize_t const got = pread(fd, bytes.get(), granted, offset);
@@ -446,7 +238,7 @@ void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 }
 
 // Serves one client of the control socket after the other, until the socket is shut down.
-void ServeCommands(int listener, Clerk* clerk) {
+void ServeCommands(int listener, OriginClerk* clerk) {
   while (true) {
     int const client = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (client < 0) return;
