@@ -229,7 +229,7 @@ class Hang(mounting.MountTestCase):
         self.assertLess(time.monotonic() - start, limit(5))
 
     def check_every_end(self, hang):
-        """Each way to end a mount with 64 reads stuck takes at most 5 s; then a new one is possible."""
+        """Each way to end a mount with 64 reads stuck takes at most 5 s, and a new one follows."""
         ends = {
             "unmount --force": lambda mount: self.assertEqual(
                 mounting.DONE,

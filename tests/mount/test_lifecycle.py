@@ -166,7 +166,8 @@ class Refusals(LifecycleTestCase):
         alias = self.bind(self.space.mnt, self.space.folder("alias of mnt"))
         inner = self.bind(os.path.join(self.space.mnt, "inner"),
                           self.space.folder("alias of inner"))
-        part = self.bind(os.path.join(self.space.source, "class"), self.space.folder("alias of part"))
+        part = self.bind(os.path.join(self.space.source, "class"),
+                         self.space.folder("alias of part"))
         origin = self.bind(self.space.source, self.space.folder("alias of source"))
         for name, place in {
                 "source below MNT": dict(source=os.path.join(alias, "inner")),

@@ -61,7 +61,8 @@ class OddTree(SharedMount):
     def test_find_prints_the_same(self):
         # Names, kinds, sizes, modes, owners, times, targets, links; a folder's size is its own.
         command = (r"find . -path ./links_inside -prune -o "
-                   r"\( -type d -printf '%P %y %m %U %G %T@\0' -o -printf '%P %y %s %m %U %G %T@ %l %n\0' \) | sort -z | tr '\0' '\n'")
+                   r"\( -type d -printf '%P %y %m %U %G %T@\0' "
+                   r"-o -printf '%P %y %s %m %U %G %T@ %l %n\0' \) | sort -z | tr '\0' '\n'")
         self.assertEqual(self.tool(command, self.source), self.tool(command, self.mnt))
 
     def test_tar_packs_the_same_bytes(self):

@@ -9,8 +9,8 @@ When the test ends, every mount is unmounted (by force at last) and the test fai
 mount, a registry file or a control folder is left, or if a sanitizer wrote a report. Only processes
 that the test itself started are ever signalled: they bear a mark in their environment.
 
-No test sleeps to wait for something: wait_until() polls a condition. Time limits go through limit(),
-so that sanitizer builds (STOKEFS_TEST_SLOWNESS=10) run the same tests.
+No test sleeps to wait for something: wait_until() polls a condition. Time limits go through
+limit(), so that sanitizer builds (STOKEFS_TEST_SLOWNESS=10) run the same tests.
 """
 
 import contextlib
@@ -176,8 +176,8 @@ class Mount:
         threading.Thread(target=self._reap, daemon=True).start()
 
     def _reap(self):
-        # The daemon became our child when its parent ended (see _become_subreaper), and is reaped at
-        # once, as init would do it.
+        # The daemon became our child when its parent ended (see _become_subreaper), and is reaped
+        # at once, as init would do it.
         with contextlib.suppress(OSError):
             descriptor = os.pidfd_open(self.pid)
             select.select([descriptor], [], [])
@@ -247,7 +247,7 @@ class Mount:
 
 
 class SlowOrigin:
-    """A FUSE server of ours that shows a folder; slow or broken as told (tests/support/slow_origin.cc)."""
+    """A FUSE server of ours that shows a folder, slow or broken as told (slow_origin.cc)."""
 
     def __init__(self, space, folder):
         self.folder = folder
@@ -387,7 +387,7 @@ class Space:
         process = self.start([STOKEFS, *self.mount_command("-f", *flags, **places)],
                              stderr=subprocess.PIPE)
         mnt = places.get("mnt") or self.mnt
-        wait_until(lambda: process.poll() is not None or is_mounted(mnt), 10, "the foreground mount")
+        wait_until(lambda: process.poll() is not None or is_mounted(mnt), 10, "the mount")
         if process.poll() is not None:
             raise AssertionError(f"mount -f ended: {process.stderr.read()!r}")
         wait_until(lambda: os.path.exists(os.path.join(mnt, ".stokefs", "stats")), 10, "stats")
