@@ -27,14 +27,23 @@ constexpr int kControlRemountsMax = 3;
 
 enum class Wake : uint8_t { kSignal, kDatasetEnded, kControlLost };
 
+enum class HangUp : uint8_t { kEnds, kIsIgnored };
+
 // What ends a daemon, turned into descriptors that one thread waits for.
 class WakeUps {
  public:
-  // Blocks the signals for this thread and those it makes.
-  WakeUps() : dataset_ended_(eventfd(0, EFD_CLOEXEC)), control_lost_(eventfd(0, EFD_CLOEXEC)) {
+  // Blocks the signals for this thread and those it makes. A hang-up ends only a daemon that stays
+  // in the foreground of its terminal.
+  explicit WakeUps(HangUp hang_up)
+      : dataset_ended_(eventfd(0, EFD_CLOEXEC)), control_lost_(eventfd(0, EFD_CLOEXEC)) {
     sigset_t ends;
     sigemptyset(&ends);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&ends, signal);
+    for (int signal : {SIGINT, SIGTERM}) sigaddset(&ends, signal);
+    if (hang_up == HangUp::kEnds) {
+      sigaddset(&ends, SIGHUP);
+    } else {
+      signal(SIGHUP, SIG_IGN);
+    }
     pthread_sigmask(SIG_BLOCK, &ends, nullptr);
     signals_ = base::UniqueFd(signalfd(-1, &ends, SFD_CLOEXEC));
     signal(SIGPIPE, SIG_IGN);
@@ -125,7 +134,7 @@ int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)
   }
   std::unique_ptr<base::Journal> journal = std::move(*opened);
   RaiseDescriptorLimit();
-  WakeUps wake_ups;
+  WakeUps wake_ups(inputs.config.foreground ? HangUp::kEnds : HangUp::kIsIgnored);
   auto stack = std::make_unique<ServingStack>(std::move(inputs), *journal);
   base::Status status = stack->Build();
   if (status) {
