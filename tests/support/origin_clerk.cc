@@ -1,0 +1,171 @@
+#include "tests/support/origin_clerk.h"
+
+#include <algorithm>
+#include <sstream>
+
+namespace stokefs::support {
+namespace {
+
+constexpr const char* kKindName[kRequestKindCount] = {"lookups",  "getattrs", "readlinks",
+                                                      "readdirs", "opens",    "reads"};
+
+std::string Decoded(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] == '%' && i + 2 < text.size()) {
+      out += static_cast<char>(std::stoi(text.substr(i + 1, 2), nullptr, 16));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t bytes, Work work) {
+  counts_[static_cast<size_t>(kind)]++;
+  {
+    std::lock_guard const lock(mu_);
+    if (kind == RequestKind::kOpen) opened_[path]++;
+    if (hang_all_ || hang_.count(path) != 0) {
+      hung_.push_back(std::move(work));
+      return;
+    }
+    Time const now = Clock::now();
+    Time const due = Due(kind, bytes, now);
+    if (due > now) {
+      late_.emplace(due, std::move(work));
+      wake_.notify_one();
+      return;
+    }
+  }
+  work();
+}
+
+OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
+  bool const for_bytes = kind == RequestKind::kOpen || kind == RequestKind::kRead;
+  auto const delay = for_bytes ? delay_ : meta_delay_;
+  Time due = now;
+  if (delay.count() > 0) {
+    if (lanes_.empty()) {
+      due += delay;
+    } else {
+      auto const lane = std::min_element(lanes_.begin(), lanes_.end());
+      due = *lane = std::max(*lane, now) + delay;
+    }
+  }
+  if (bandwidth_ > 0 && bytes > 0) {
+    auto const took = std::chrono::nanoseconds(bytes * 1'000'000'000 / bandwidth_);
+    due = line_free_ = std::max(line_free_, due) + took;
+  }
+  return due;
+}
+
+void OriginClerk::Run() {
+  std::unique_lock lock(mu_);
+  while (true) {
+    if (late_.empty()) {
+      if (stop_) return;
+      wake_.wait(lock);
+    } else if (auto const first = late_.begin(); stop_ || first->first <= Clock::now()) {
+      Work const work = std::move(first->second);
+      late_.erase(first);
+      lock.unlock();
+      work();
+      lock.lock();
+    } else {
+      Time const due = first->first;
+      wake_.wait_until(lock, due);
+    }
+  }
+}
+
+int OriginClerk::Failure(const std::string& path) {
+  std::lock_guard const lock(mu_);
+  auto const found = fail_.find(path);
+  return found == fail_.end() ? 0 : found->second;
+}
+
+uint64_t OriginClerk::Granted(const std::string& path, ReadRange range, uint64_t file_size) {
+  std::lock_guard const lock(mu_);
+  uint64_t size = range.size;
+  if (cut_.count(path) != 0) {
+    uint64_t const end = file_size / 2;
+    size = range.offset >= end ? 0 : std::min(size, end - range.offset);
+  }
+  if (short_.count(path) != 0 && size > 1) size /= 2;
+  return size;
+}
+
+std::string OriginClerk::Counters() const {
+  std::ostringstream out;
+  for (size_t i = 0; i < kRequestKindCount; i++) {
+    out << (i > 0 ? ", \"" : "{\"") << kKindName[i] << "\": " << counts_[i];
+  }
+  out << ", \"bytes\": " << bytes_ << ", \"hung\": " << hung_.size() << "}";
+  return out.str();
+}
+
+void OriginClerk::ReleaseAll() {
+  for (Work& work : hung_) late_.emplace(Time(), std::move(work));
+  hung_.clear();
+  wake_.notify_one();
+}
+
+std::string OriginClerk::Command(const std::string& line) {
+  std::istringstream in(line);
+  std::string verb, first, second;
+  in >> verb >> first >> second;
+  std::string const path = Decoded(first);
+  std::lock_guard const lock(mu_);
+  if (verb == "counters") return Counters();
+  if (verb == "opened") return std::to_string(opened_[path]);
+  if (verb == "release") {
+    hang_all_ = false;
+    hang_.clear();
+    ReleaseAll();
+    return "ok";
+  }
+  if (verb == "heal") {
+    fail_.clear();
+    short_.clear();
+    cut_.clear();
+    return "ok";
+  }
+  if (first.empty()) return "error: no argument, or no such command: " + verb;
+  if (verb == "hang" && first == "*") {
+    hang_all_ = true;
+  } else if (verb == "hang") {
+    hang_.insert(path);
+  } else if (verb == "short") {
+    short_.insert(path);
+  } else if (verb == "cut") {
+    cut_.insert(path);
+  } else if (verb == "fail") {
+    fail_[Decoded(second)] = std::stoi(first);
+  } else if (verb == "delay_us") {
+    delay_ = std::chrono::microseconds(std::stoll(first));
+  } else if (verb == "meta_delay_us") {
+    meta_delay_ = std::chrono::microseconds(std::stoll(first));
+  } else if (verb == "bandwidth") {
+    bandwidth_ = std::stoull(first);
+  } else if (verb == "parallel") {
+    lanes_.assign(std::stoull(first), Time());
+  } else {
+    return "error: no such command: " + verb;
+  }
+  return "ok";
+}
+
+void OriginClerk::Stop() {
+  {
+    std::lock_guard const lock(mu_);
+    stop_ = true;
+    ReleaseAll();
+  }
+  thread_.join();
+}
+
+}  // namespace stokefs::support

@@ -1,0 +1,93 @@
+// What makes slow_origin slow and broken: decides when each request is served, and serves late
+// ones.
+//
+// Requests never wait on the thread that takes them: one that is delayed or hung is kept as a
+// closure and run by the clerk's own thread when it is due, so that any number can hang at once.
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace stokefs::support {
+
+enum class RequestKind : uint8_t { kLookup, kGetattr, kReadlink, kReaddir, kOpen, kRead };
+inline constexpr size_t kRequestKindCount = 6;
+
+class OriginClerk {
+ public:
+  using Work = std::function<void()>;
+
+  OriginClerk() : thread_([this] { Run(); }) {}
+
+  // Runs `work` now, later or when released. `bytes` is what it will read.
+  void Submit(RequestKind kind, const std::string& path, uint64_t bytes, Work work);
+
+  // The errno that requests for the bytes or entries of `path` get; 0: none.
+  int Failure(const std::string& path);
+
+  // How much of a read in a file of `file_size` is given.
+  struct ReadRange {
+    uint64_t offset, size;
+  };
+  uint64_t Granted(const std::string& path, ReadRange range, uint64_t file_size);
+
+  void CountBytes(uint64_t bytes) { bytes_ += bytes; }
+
+  // Does what a line says and answers "ok", "error: WHY" or JSON. PATH is below the folder shown,
+  // without a leading '/' ('.': the folder itself), percent-encoded.
+  //   delay_us N           each open and read takes N µs           (0: none)
+  //   meta_delay_us N      the same for lookups, stats, listings and links
+  //   bandwidth N          the bytes read share a line of N bytes/s (0: endless)
+  //   parallel N           N delayed requests are served at once    (0: all)
+  //   hang PATH|*          requests on PATH, or all, are not answered until released
+  //   release              answers all that hang, and hangs no more
+  //   fail ERRNO PATH      open, read and list of PATH fail so
+  //   short PATH           reads of PATH give half of what was asked (legal: POSIX lets them)
+  //   cut PATH             PATH ends at half of the size that stat tells (a broken origin)
+  //   heal                 forgets all fail, short and cut
+  //   counters             JSON: requests by kind, bytes read, hung now
+  //   opened PATH          how often PATH was opened, as a number
+  std::string Command(const std::string& line);
+
+  // Answers everything that waits, and ends the thread.
+  void Stop();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
+  Time Due(RequestKind kind, uint64_t bytes, Time now);
+  void ReleaseAll();
+  std::string Counters() const;
+  void Run();
+
+  std::atomic<uint64_t> counts_[kRequestKindCount] = {};
+  std::atomic<uint64_t> bytes_{0};
+  std::mutex mu_;  // guards everything below but the thread
+  std::condition_variable wake_;
+  std::multimap<Time, Work> late_;
+  std::vector<Work> hung_;
+  bool stop_ = false;
+  bool hang_all_ = false;
+  std::set<std::string> hang_, short_, cut_;
+  std::map<std::string, int> fail_;
+  std::map<std::string, uint64_t> opened_;
+  std::chrono::microseconds delay_{0}, meta_delay_{0};
+  uint64_t bandwidth_ = 0;
+  std::vector<Time> lanes_;  // when each of `parallel` is free again
+  Time line_free_{};
+  std::thread thread_;  // last: runs on the fields above
+};
+
+}  // namespace stokefs::support
