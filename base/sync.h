@@ -24,6 +24,7 @@
 #define RELEASE_SHARED(...) STOKEFS_THREAD_ATTRIBUTE(release_shared_capability(__VA_ARGS__))
 #define RELEASE_GENERIC(...) STOKEFS_THREAD_ATTRIBUTE(release_generic_capability(__VA_ARGS__))
 #define EXCLUDES(...) STOKEFS_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+#define RETURN_CAPABILITY(x) STOKEFS_THREAD_ATTRIBUTE(lock_returned(x))
 
 namespace stokefs::base {
 

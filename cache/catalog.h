@@ -22,32 +22,12 @@
 #include "base/result.h"
 #include "cache/block_layout.h"
 #include "cache/chunk_layout.h"
+#include "cache/file_attributes.h"
+#include "cache/folder_lister.h"
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
 
 namespace stokefs::cache {
-
-enum class FileType : uint8_t {
-  kRegular,
-  kFolder,
-  kSymlink,
-  kFifo,
-  kSocket,
-  kCharDevice,
-  kBlockDevice
-};
-
-// As the origin's stat said. Times in ns since 1970.
-struct FileAttributes {
-  NodeId node;
-  FileType type = FileType::kRegular;
-  uint32_t permissions = 0;  // mode & 07777
-  uint32_t user_id = 0, group_id = 0;
-  uint32_t link_count = 1;
-  uint64_t size_bytes = 0;
-  uint64_t inode = 0;  // the origin's, mixed with its device where the origin has several
-  int64_t mtime_ns = 0, ctime_ns = 0;
-};
 
 struct CatalogEntry {
   std::string_view name;  // valid during the visit only
@@ -60,7 +40,7 @@ class ChangeListener {
   // A name now means something else (or nothing, or is new). Called on a background thread, no lock
   // held, after look-ups answer the new state.
   virtual void OnNameChanged(NodeId folder, std::string_view name) = 0;
-  // The listing of `folder` changed.
+  // The listing of `folder` changed, or its own attributes.
   virtual void OnFolderChanged(NodeId folder) = 0;
 };
 
@@ -79,7 +59,9 @@ struct CatalogProgress {
 class Catalog final : public BlockLayout, public OriginLocator {
  public:
   struct Options {
-    std::string folder;                // where it is kept (created); empty: not kept
+    std::string folder;  // where it is kept (created); empty: not kept
+    // Absolute names of SOURCE, for links into it; Open puts its canonical one in front.
+    std::vector<std::string> source_paths;
     uint64_t extent_bytes = 1u << 20;  // larger files are laid out in extents, outside chunks
     ChunkLayoutOptions layout;
     size_t scan_threads = 8;
@@ -94,6 +76,11 @@ class Catalog final : public BlockLayout, public OriginLocator {
   static base::Result<std::unique_ptr<Catalog>> Open(Options options, base::UniqueFd source,
                                                      base::Journal& journal,
                                                      const base::Clock& clock);
+  // The same over another origin than a plain directory (tests).
+  static base::Result<std::unique_ptr<Catalog>> Open(Options options,
+                                                     std::unique_ptr<FolderLister> lister,
+                                                     base::Journal& journal,
+                                                     const base::Clock& clock);
   ~Catalog() override;
 
   // Starts the threads: load, else scan. `listener` may be null; outlives the catalog's Stop.
@@ -102,8 +89,9 @@ class Catalog final : public BlockLayout, public OriginLocator {
   // Requests waiting in EnsureListed are answered EIO.
   bool Stop(std::chrono::milliseconds limit);
 
-  // Calls `done` when `folder` is listed: at once (true: inside this call), or later on another
-  // thread, with an error (ETIMEDOUT, ENOTDIR, the origin's). Later calls try again after an error.
+  // Calls `done` when `folder` is listed: at once (true: it was called), or later on another
+  // thread, or with an error (ENOENT, ENOTDIR, ETIMEDOUT, EAGAIN, EIO, the origin's). Later calls
+  // try again after an error. `done` must not block.
   bool EnsureListed(NodeId folder, std::function<void(base::Status)> done);
 
   // The following need the folder to be listed, and answer from memory.

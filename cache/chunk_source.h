@@ -1,8 +1,9 @@
 // A place that bytes are fetched from: disk tier, peers, origin. The read path asks them in order.
 //
 // A source is asked for many blocks at a time and may be slow or hang. It answers each item once,
-// on a thread of its own, never inside `Fetch`. It may answer after the deadline, even much later:
-// the memory behind `into` stays valid until it has answered, whatever became of the read.
+// on a thread of its own; inside `Fetch` only to refuse it with EAGAIN. It may answer after the
+// deadline, even much later: the memory behind `into` stays valid until it has answered, whatever
+// became of the read.
 #pragma once
 
 #include <cstddef>
@@ -30,7 +31,7 @@ class ChunkSource {
  public:
   virtual ~ChunkSource() = default;
   virtual Tier tier() const = 0;
-  // Does not block. Items that cannot be queued are answered EAGAIN.
+  // Does not block. Items that cannot be queued are answered EAGAIN, here or later.
   virtual void Fetch(std::vector<FetchItem> items) = 0;
 };
 

@@ -50,7 +50,7 @@ struct BlockKey {
 struct BlockKeyHash {
   size_t operator()(const BlockKey& key) const {
     uint64_t x = (uint64_t{key.node.value} << 32 | key.index) * 0x9E3779B97F4A7C15u;
-    return static_cast<size_t>(x ^ (x >> 29));
+    return static_cast<size_t>(x ^ (x >> 32));  // the low bits of index 0 are 0 without
   }
 };
 

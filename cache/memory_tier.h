@@ -2,7 +2,9 @@
 //
 // A slot holds one block. A lease keeps its bytes where they are and unchanged until it dies, also
 // when the slot was evicted or replaced meanwhile; the bytes count against the budget until then.
-// All calls are thread-safe. Lock: mu_, a leaf: nothing is called under it but the policy.
+// All calls are thread-safe. Lock: mu_, a leaf: nothing is called under it but the policy. A lease
+// dies without a lock. Beside the arena a block costs 32 bytes of slot, 24 of allocator (and as
+// many for each free piece), 4 of index and the policy's: with LRU 68 to 92.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +21,8 @@ namespace stokefs::cache {
 
 class MemoryTier;
 
+inline constexpr uint64_t kBlockBytesMax = ~uint32_t{0};
+
 // Read access to the bytes of one slot. Move-only; dies anywhere. Must not outlive the tier.
 class Lease {
  public:
@@ -34,7 +38,11 @@ class Lease {
 
  private:
   friend class MemoryTier;
+  Lease(MemoryTier* tier, SlotIndex slot, uint32_t* lease_word, std::span<const std::byte> bytes,
+        uint64_t digest);
+
   MemoryTier* tier_ = nullptr;
+  uint32_t* lease_word_ = nullptr;  // the slot's
   SlotIndex slot_;
   std::span<const std::byte> bytes_;
   uint64_t digest_ = 0;
@@ -54,6 +62,8 @@ class Reservation {
 
  private:
   friend class MemoryTier;
+  Reservation(MemoryTier* tier, SlotIndex slot, std::span<std::byte> bytes);
+
   MemoryTier* tier_ = nullptr;
   SlotIndex slot_;
   std::span<std::byte> bytes_;
@@ -82,15 +92,16 @@ class MemoryTier {
   // The same without telling the policy.
   std::optional<Lease> Peek(BlockKey key);
 
-  // Room for a block of `size_bytes` (1 to the budget), made by evicting what the policy names.
-  // None when leases and reservations hold too much of the arena: ask again when one has died.
+  // Room for a block of `size_bytes`, made by evicting what the policy names. None when leases and
+  // reservations hold too much of the arena: ask again when one has died. None for ever for 0, more
+  // than the budget, or more than kBlockBytesMax.
   std::optional<Reservation> Reserve(uint64_t size_bytes);
 
   // Makes the block visible under `key` with the digest of its bytes and returns a lease on it. A
   // block that was there under the same key is replaced; leases on it stay valid.
   Lease Publish(Reservation reservation, BlockKey key, uint64_t digest);
 
-  // Forgets a block, or all blocks of a node. Leases stay valid.
+  // Forgets a block. Leases stay valid.
   void Remove(BlockKey key);
 
   MemoryUsage Usage() const;

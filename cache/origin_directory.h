@@ -1,12 +1,15 @@
 // The origin that is a plain directory (local disk, NFS, any mounted file system).
 //
 // Reads run on a pool of threads, because a hung file system blocks whoever reads it. Every fetch
-// opens the file below SOURCE without following links (openat2 RESOLVE_BENEATH), compares the
-// version before and after reading, and answers ESTALE (and tells the catalog) on any difference,
-// so that a block is never a mix of two versions.
+// opens the file below SOURCE without following links (open_beneath.h), compares the version before
+// and after reading, and answers ESTALE (and tells the catalog) on any difference, so that a block
+// is never a mix of two versions. Nothing is written: not even access times, where the owner's
+// rights allow that (O_NOATIME). Thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -30,6 +33,9 @@ class OriginDirectory final : public ChunkSource {
     uint64_t extent_bytes = 1u << 20;
     size_t threads = 32;
     size_t queue_count_max = 1024;
+    // How bytes are read from an open file; tests stand in between.
+    std::function<base::Result<size_t>(int fd, std::span<std::byte> into, uint64_t offset)>
+        read_at = base::ReadAt;
   };
   OriginDirectory(Options options, base::UniqueFd source, OriginLocator& locator,
                   const base::Clock& clock);
@@ -39,7 +45,7 @@ class OriginDirectory final : public ChunkSource {
   void Fetch(std::vector<FetchItem> items) override;
 
   // Answers what is queued ECANCELED and waits up to `limit` for what runs. False when a thread is
-  // stuck: then the process must end by `_exit`.
+  // stuck: then the process must end by `_exit`, and this object must not be destroyed before.
   bool Stop(std::chrono::milliseconds limit);
 
   const OriginStatistics& Statistics() const;
@@ -48,10 +54,5 @@ class OriginDirectory final : public ChunkSource {
   class Impl;
   const std::unique_ptr<Impl> impl_;
 };
-
-// Opens `path` (any length, no leading '/') below `folder` without following any link and without
-// leaving it. `flags` as open(2)'s; O_CLOEXEC and O_NOFOLLOW are added. A component that turned
-// into a link gives ELOOP.
-base::Result<base::UniqueFd> OpenBeneath(int folder, std::string_view path, int flags);
 
 }  // namespace stokefs::cache

@@ -7,6 +7,10 @@ namespace stokefs::cache {
 
 enum class PageCacheMode : uint8_t { kKeep, kDrop, kAuto };
 
+constexpr const char* NameOf(PageCacheMode mode) {
+  return mode == PageCacheMode::kKeep ? "keep" : mode == PageCacheMode::kDrop ? "drop" : "auto";
+}
+
 struct PageCacheSituation {
   uint64_t dataset_bytes = 0;
   uint64_t memory_budget_bytes = 0;  // of the memory tier

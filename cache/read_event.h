@@ -35,12 +35,15 @@ class ReadObserver {
 };
 
 // A bounded queue and a thread for one observer. Publishing never blocks: a full queue drops the
-// event and counts it.
+// event and counts it. Thread-safe. Lock: mu_, a leaf, not held while the observer runs.
 class ReadEventQueue {
  public:
   struct Options {
     std::string name;  // thread name
     size_t event_count_max = 65536;
+    // The thread takes what has come this often at most, so that a stream of reads pays a wake-up
+    // (about 3 µs of the reader's time) each pause and not each event.
+    base::Duration batch_pause = std::chrono::milliseconds(2);
   };
   ReadEventQueue(Options options, ReadObserver& observer);
   ~ReadEventQueue();  // delivers what is queued, then ends
@@ -60,6 +63,8 @@ class ReadEventQueue {
   base::CondVar changed_;
   std::vector<ReadEvent> waiting_ GUARDED_BY(mu_);
   bool delivering_ GUARDED_BY(mu_) = false;
+  bool idle_ GUARDED_BY(mu_) = false;  // the thread sleeps until it is signalled
+  size_t draining_count_ GUARDED_BY(mu_) = 0;
   bool stopping_ GUARDED_BY(mu_) = false;
   std::thread thread_;  // last: starts when everything above stands
 };

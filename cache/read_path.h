@@ -35,6 +35,8 @@ struct ReadRequest {
 struct ReadReply {
   std::vector<std::span<const std::byte>> spans;
   std::vector<Lease> leases;
+  // What spans point to where no lease could be kept: see parked_reads.h. Nearly always empty.
+  std::vector<std::unique_ptr<std::byte[]>> copies;
   Tier tier = Tier::kMemory;
 
   uint64_t SizeBytes() const;
@@ -85,8 +87,9 @@ class ReadPath {
            const base::Clock& clock);
   ~ReadPath();
 
-  // Calls `done` once: before returning (ticket 0), or later. Errors: ENOENT, EISDIR, ETIMEDOUT, or
-  // what the last source said.
+  // Calls `done` once: before returning (ticket 0), or later, on another thread (maybe before this
+  // has returned as well). Errors: ENOENT, EISDIR, ETIMEDOUT, ENOMEM for a block above the memory
+  // budget, or what the last source said; past the last source's EAGAIN, ETIMEDOUT.
   ReadTicket Read(const ReadRequest& request, ReadDone done);
 
   // Gives up a parked read: its `done` is called with EINTR, unless it was answered already. The
@@ -97,8 +100,10 @@ class ReadPath {
   // memory. To be called every few milliseconds.
   void Tick();
 
-  // Ends: every parked read is answered `error`, new ones too. Late answers of sources stay safe
-  // until the destructor, which must not run before all sources have answered or ended.
+  // Ends: every parked read is answered `error`, new ones too. When it returns, each `done` of a
+  // parked read has returned and no source is asked any more; so never call it from a `done`. Late
+  // answers of sources stay safe, also after the destructor (which calls this), while the memory
+  // tier lives.
   void Shutdown(std::errc error);
 
   const ReadStatistics& Statistics() const;
@@ -107,7 +112,7 @@ class ReadPath {
 
  private:
   class Impl;
-  const std::unique_ptr<Impl> impl_;
+  const std::shared_ptr<Impl> impl_;  // shared with the sources' callbacks
 };
 
 }  // namespace stokefs::cache

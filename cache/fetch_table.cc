@@ -1,0 +1,223 @@
+#include "cache/fetch_table.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/check.h"
+
+namespace stokefs::cache {
+namespace {
+
+constexpr base::TimePoint kNever = base::TimePoint::max();
+
+// How long an overdue fetch that no source will answer refuses joiners: the kernel's second READ
+// comes within milliseconds, while a person's next try deserves a fresh fetch.
+constexpr base::Duration kOverdueTime = std::chrono::seconds(1);
+
+// The origin's word on its own file: nobody else can know better.
+bool IsFinal(std::errc code, Tier tier) {
+  return tier == Tier::kOrigin &&
+         (code == std::errc::no_such_file_or_directory || code == std::errc{ESTALE});
+}
+
+}  // namespace
+
+struct FetchTable::Fetch {
+  const BlockKey key;
+  const uint64_t size_bytes;
+  const uint64_t serial;
+  State state = State::kWaiting;
+  base::TimePoint timer = kNever;  // a copy of what timers_ holds
+  size_t source_index = 0;         // asked, or to be asked once there is room
+  FetchTry* current = nullptr;     // kAsking: the try whose answer counts as the source's
+  Reservation room;                // kBusy: for the next try
+  size_t unanswered_count = 0;     // tries, also those given up
+  std::vector<FetchWaiter> waiters;
+};
+
+FetchTable::FetchTable(Options options, MemoryTier& memory)
+    : options_(std::move(options)), memory_(memory) {
+  STOKEFS_CHECK(!options_.sources.empty());
+}
+
+FetchTable::~FetchTable() = default;
+
+FetchTable::Fetch* FetchTable::Get(BlockKey key) const {
+  auto const found = fetches_.find(key);
+  return found == fetches_.end() ? nullptr : found->second.get();
+}
+
+FetchTable::Presence FetchTable::Find(BlockKey key) const {
+  Fetch const* const fetch = Get(key);
+  if (fetch == nullptr) return Presence::kNone;
+  return fetch->state == State::kOverdue ? Presence::kOverdue : Presence::kInFlight;
+}
+
+void FetchTable::Join(BlockKey key, FetchWaiter waiter) {
+  Fetch* const fetch = Get(key);
+  STOKEFS_CHECK(fetch != nullptr && fetch->state != State::kOverdue);
+  fetch->waiters.push_back(waiter);
+}
+
+void FetchTable::Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter) {
+  auto fetch = std::unique_ptr<Fetch>(new Fetch{key, size_bytes, ++last_serial_});
+  fetch->waiters.push_back(waiter);
+  waiting_.emplace(fetch->serial, fetch.get());
+  bool const is_new = fetches_.emplace(key, std::move(fetch)).second;
+  STOKEFS_CHECK(is_new);
+}
+
+void FetchTable::Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now) {
+  Fetch* const fetch = Get(key);
+  if (fetch == nullptr) return;
+  std::erase_if(fetch->waiters, [&](FetchWaiter const& waiter) { return waiter.ticket == ticket; });
+  bool const was_last = fetch->waiters.empty() && fetch->state != State::kOverdue;
+  if (was_last && why == LeaveReason::kTimedOut) MoveToOverdue(*fetch, now);
+}
+
+// The one place where a state changes: keeps the timer and the sets by state in step.
+void FetchTable::Move(Fetch& fetch, State to, base::TimePoint timer) {
+  if (fetch.timer != kNever) timers_.erase({fetch.timer, &fetch});
+  fetch.timer = timer;
+  if (fetch.timer != kNever) timers_.insert({fetch.timer, &fetch});
+  if (fetch.state == State::kWaiting) waiting_.erase(fetch.serial);
+  if (fetch.state == State::kBusy) busy_.erase(fetch.serial);
+  fetch.state = to;
+  if (to == State::kWaiting) waiting_.emplace(fetch.serial, &fetch);
+  if (to == State::kBusy) busy_.emplace(fetch.serial, &fetch);
+  if (to != State::kAsking) fetch.current = nullptr;
+  if (to != State::kBusy) Free(fetch.room);
+}
+
+void FetchTable::MoveToOverdue(Fetch& fetch, base::TimePoint now) {
+  Move(fetch, State::kOverdue, fetch.unanswered_count > 0 ? kNever : now + kOverdueTime);
+}
+
+void FetchTable::Ask(Fetch& fetch, Reservation room, base::TimePoint deadline,
+                     FetchEffects& effects) {
+  auto ask = std::shared_ptr<FetchTry>(
+      new FetchTry{fetch.serial, fetch.key, fetch.source_index, deadline, std::move(room)});
+  Move(fetch, State::kAsking, deadline);
+  fetch.current = ask.get();
+  ++fetch.unanswered_count;
+  effects.asks.push_back(std::move(ask));
+}
+
+void FetchTable::OnAnswer(FetchTry& answered, base::Status status, uint64_t digest,
+                          base::TimePoint now, FetchEffects& effects) {
+  STOKEFS_CHECK(!answered.answered);
+  answered.answered = true;
+  Fetch* fetch = Get(answered.key);
+  if (fetch != nullptr && fetch->serial != answered.fetch_serial) fetch = nullptr;
+  if (fetch != nullptr) --fetch->unanswered_count;
+  if (status) {
+    OnBytes(answered, digest, effects);
+  } else if (fetch != nullptr && fetch->current == &answered) {
+    OnError(*fetch, answered, std::move(status.error()), now, effects);
+  } else {
+    Free(answered.room);
+    bool const was_last = fetch != nullptr && fetch->unanswered_count == 0;
+    if (was_last && fetch->state == State::kOverdue) End(*fetch);
+  }
+}
+
+void FetchTable::OnBytes(FetchTry& answered, uint64_t digest, FetchEffects& effects) {
+  std::optional<Lease> lease = memory_.Peek(answered.key);
+  if (lease) {  // another try was faster
+    Free(answered.room);
+  } else {
+    in_flight_bytes_ -= answered.room.bytes().size();
+    lease = memory_.Publish(std::move(answered.room), answered.key, digest);
+  }
+  // Not only the fetch that this try was made for: a later one is served as well.
+  Fetch* const fetch = Get(answered.key);
+  if (fetch == nullptr) return;
+  effects.outcomes.push_back({.waiters = std::move(fetch->waiters),
+                              .key = answered.key,
+                              .block = std::move(*lease),
+                              .tier = options_.sources[answered.source_index].tier});
+  End(*fetch);
+}
+
+void FetchTable::OnError(Fetch& fetch, FetchTry& answered, base::Error error, base::TimePoint now,
+                         FetchEffects& effects) {
+  fetch.current = nullptr;
+  Tier const tier = options_.sources[fetch.source_index].tier;
+  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  if (!is_last && !IsFinal(error.code, tier)) {
+    ++fetch.source_index;
+    Ask(fetch, std::move(answered.room), now + options_.sources[fetch.source_index].deadline,
+        effects);
+    return;
+  }
+  if (is_last && error.code == std::errc::resource_unavailable_try_again) {
+    fetch.room = std::move(answered.room);
+    Move(fetch, State::kBusy, answered.deadline);
+    return;
+  }
+  Free(answered.room);
+  effects.outcomes.push_back({.waiters = std::move(fetch.waiters),
+                              .key = fetch.key,
+                              .block = tl::unexpected(std::move(error)),
+                              .tier = tier});
+  End(fetch);
+}
+
+void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    Fetch& fetch = *timers_.begin()->second;
+    if (fetch.state == State::kOverdue) {
+      End(fetch);
+    } else {
+      OnLate(fetch, now, effects);
+    }
+  }
+  while (!busy_.empty()) {
+    Fetch& fetch = *busy_.begin()->second;
+    Ask(fetch, std::move(fetch.room), fetch.timer, effects);
+  }
+}
+
+void FetchTable::OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects) {
+  if (fetch.source_index + 1 < options_.sources.size()) {
+    ++fetch.source_index;
+    Move(fetch, State::kWaiting, kNever);
+    return;
+  }
+  effects.outcomes.push_back({.waiters = std::exchange(fetch.waiters, {}),
+                              .key = fetch.key,
+                              .block = base::Fail(std::errc::timed_out, "no source in time"),
+                              .tier = options_.sources[fetch.source_index].tier});
+  MoveToOverdue(fetch, now);
+}
+
+FetchTable::Room FetchTable::Pump(base::TimePoint now, FetchEffects& effects) {
+  while (!waiting_.empty()) {
+    Fetch& fetch = *waiting_.begin()->second;
+    bool const fits =
+        in_flight_bytes_ == 0 || in_flight_bytes_ + fetch.size_bytes <= options_.fetch_bytes_max;
+    if (!fits) return Room::kEnough;
+    std::optional<Reservation> room = memory_.Reserve(fetch.size_bytes);
+    if (!room) return Room::kShort;
+    in_flight_bytes_ += fetch.size_bytes;
+    Ask(fetch, std::move(*room), now + options_.sources[fetch.source_index].deadline, effects);
+  }
+  return Room::kEnough;
+}
+
+void FetchTable::Clear() {
+  while (!fetches_.empty()) End(*fetches_.begin()->second);
+}
+
+void FetchTable::Free(Reservation& room) {
+  if (!room.Valid()) return;
+  in_flight_bytes_ -= room.bytes().size();
+  room = Reservation();
+}
+
+void FetchTable::End(Fetch& fetch) {
+  Move(fetch, State::kOverdue, kNever);  // out of every set
+  fetches_.erase(fetch.key);
+}
+
+}  // namespace stokefs::cache

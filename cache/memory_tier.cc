@@ -1,0 +1,291 @@
+#include "cache/memory_tier.h"
+
+#include <atomic>
+#include <limits>
+#include <utility>
+
+#include "base/check.h"
+#include "base/sync.h"
+#include "cache/arena.h"
+#include "cache/slot_allocator.h"
+#include "cache/slot_table.h"
+
+namespace stokefs::cache {
+
+// The life of a slot:
+//
+//   unused -> reserved -> published -> unused      (evicted, removed or replaced, no lease on it)
+//                |            |
+//                v            +-----> detached -> unused     (its last lease has died)
+//              unused                 (removed or replaced under a lease)
+//
+// reserved: known to its Reservation only. published: in the index and in the policy. detached: in
+// neither, its block still taken.
+//
+// lease_word: the number of leases, and kDetached. It grows under mu_ only, so a 0 seen under mu_
+// stays 0 until mu_ is given up; leases die without mu_, because each READ ends in one: the one
+// that takes the word from (kDetached | 1) to kDetached frees the slot.
+class MemoryTier::Impl {
+ public:
+  Impl(std::unique_ptr<Arena> arena, ReplacementPolicy& policy)
+      : arena_(std::move(arena)), policy_(policy), allocator_(arena_->size_bytes()) {}
+
+  struct Leased {
+    SlotIndex slot;
+    uint32_t* lease_word;
+    std::span<const std::byte> bytes;
+    uint64_t digest;
+  };
+  struct Reserved {
+    SlotIndex slot;
+    std::span<std::byte> bytes;
+  };
+
+  std::optional<Leased> Find(BlockKey key, const ReaderId* reader) EXCLUDES(mu_);
+  void DropLease(SlotIndex slot, uint32_t& lease_word, uint64_t size_bytes) EXCLUDES(mu_);
+  std::optional<Reserved> Reserve(uint64_t size_bytes) EXCLUDES(mu_);
+  void DropReservation(SlotIndex slot) EXCLUDES(mu_);
+  Leased Publish(SlotIndex slot, BlockKey key, uint64_t digest) EXCLUDES(mu_);
+  void Remove(BlockKey key) EXCLUDES(mu_);
+  MemoryUsage Usage() EXCLUDES(mu_);
+  const Arena& arena() const { return *arena_; }
+
+ private:
+  class UnleasedFilter;
+  static constexpr uint32_t kDetached = uint32_t{1} << 31;
+
+  std::byte* BytesOf(const Slot& slot) const REQUIRES(mu_) {
+    return arena_->data() + allocator_.OffsetOf(slot.block);
+  }
+  Leased AddLease(SlotIndex slot) REQUIRES(mu_);
+  bool MakeRoom(uint64_t size_bytes) REQUIRES(mu_);
+  void Unpublish(SlotIndex slot) REQUIRES(mu_);
+  void FreeSlot(SlotIndex slot) REQUIRES(mu_);
+
+  const std::unique_ptr<Arena> arena_;
+  // Rounded bytes under at least one lease. Atomic: leases die without mu_.
+  std::atomic<uint64_t> leased_bytes_{0};
+
+  base::Mutex mu_;
+  ReplacementPolicy& policy_ GUARDED_BY(mu_);
+  SlotTable slots_ GUARDED_BY(mu_);
+  SlotAllocator allocator_ GUARDED_BY(mu_);
+  uint64_t payload_bytes_ GUARDED_BY(mu_) = 0;
+  uint64_t reserved_bytes_ GUARDED_BY(mu_) = 0;
+  uint64_t evicted_count_ GUARDED_BY(mu_) = 0;
+};
+
+class MemoryTier::Impl::UnleasedFilter final : public SlotFilter {
+ public:
+  explicit UnleasedFilter(SlotTable& slots) : slots_(slots) {}
+  bool MayGo(SlotIndex slot) const override {
+    // acquire: what the last reader read was read before its bytes are overwritten.
+    return std::atomic_ref(slots_[slot].lease_word).load(std::memory_order_acquire) == 0;
+  }
+
+ private:
+  SlotTable& slots_;
+};
+
+std::optional<MemoryTier::Impl::Leased> MemoryTier::Impl::Find(BlockKey key,
+                                                               const ReaderId* reader) {
+  base::MutexLock lock(mu_);
+  auto const slot = slots_.Find(key);
+  if (!slot) return std::nullopt;
+  if (reader != nullptr) policy_.OnRead(*slot, *reader);
+  return AddLease(*slot);
+}
+
+MemoryTier::Impl::Leased MemoryTier::Impl::AddLease(SlotIndex index) {
+  Slot& slot = slots_[index];
+  uint32_t const before = std::atomic_ref(slot.lease_word).fetch_add(1, std::memory_order_relaxed);
+  STOKEFS_CHECK(before < kDetached - 1);
+  if (before == 0)
+    leased_bytes_.fetch_add(SlotAllocator::RoundUp(slot.size_bytes), std::memory_order_relaxed);
+  return {index, &slot.lease_word, {BytesOf(slot), slot.size_bytes}, slot.digest};
+}
+
+void MemoryTier::Impl::DropLease(SlotIndex slot, uint32_t& lease_word, uint64_t size_bytes) {
+  uint32_t const before = std::atomic_ref(lease_word).fetch_sub(1, std::memory_order_acq_rel);
+  if ((before & ~kDetached) != 1) return;
+  leased_bytes_.fetch_sub(SlotAllocator::RoundUp(size_bytes), std::memory_order_relaxed);
+  if (before != (kDetached | 1)) return;
+  base::MutexLock lock(mu_);
+  FreeSlot(slot);
+}
+
+std::optional<MemoryTier::Impl::Reserved> MemoryTier::Impl::Reserve(uint64_t size_bytes) {
+  if (size_bytes == 0 || size_bytes > kBlockBytesMax) return std::nullopt;
+  base::MutexLock lock(mu_);
+  SlotIndex const index = slots_.Take();
+  Slot& slot = slots_[index];
+  auto block = allocator_.Allocate(size_bytes, index);
+  if (!block && MakeRoom(size_bytes)) block = allocator_.Allocate(size_bytes, index);
+  if (!block) {
+    slots_.Return(index);
+    return std::nullopt;
+  }
+  slot.block = *block;
+  slot.size_bytes = static_cast<uint32_t>(size_bytes);
+  reserved_bytes_ += allocator_.SizeOf(*block);
+  return Reserved{index, {BytesOf(slot), size_bytes}};
+}
+
+// Evicts until a block of `size_bytes` fits. False when it cannot.
+bool MemoryTier::Impl::MakeRoom(uint64_t size_bytes) {
+  UnleasedFilter const filter(slots_);
+  do {
+    uint64_t const held_bytes = reserved_bytes_ + leased_bytes_.load(std::memory_order_relaxed);
+    if (held_bytes + SlotAllocator::RoundUp(size_bytes) > allocator_.arena_bytes()) return false;
+    auto const victim = policy_.ChooseVictim(filter);
+    if (!victim) return false;
+    Unpublish(*victim);
+    ++evicted_count_;
+  } while (!allocator_.Fits(size_bytes));
+  return true;
+}
+
+void MemoryTier::Impl::DropReservation(SlotIndex slot) {
+  base::MutexLock lock(mu_);
+  reserved_bytes_ -= allocator_.SizeOf(slots_[slot].block);
+  FreeSlot(slot);
+}
+
+MemoryTier::Impl::Leased MemoryTier::Impl::Publish(SlotIndex index, BlockKey key, uint64_t digest) {
+  base::MutexLock lock(mu_);
+  if (auto const old = slots_.Find(key)) Unpublish(*old);
+  Slot& slot = slots_[index];
+  slot.key = key;
+  slot.digest = digest;
+  slots_.Insert(index);
+  reserved_bytes_ -= allocator_.SizeOf(slot.block);
+  payload_bytes_ += slot.size_bytes;
+  policy_.OnInsert(index, key, slot.size_bytes);
+  return AddLease(index);
+}
+
+void MemoryTier::Impl::Remove(BlockKey key) {
+  base::MutexLock lock(mu_);
+  if (auto const slot = slots_.Find(key)) Unpublish(*slot);
+}
+
+void MemoryTier::Impl::Unpublish(SlotIndex index) {
+  Slot& slot = slots_[index];
+  slots_.Erase(index);
+  policy_.OnRemove(index);
+  payload_bytes_ -= slot.size_bytes;
+  uint32_t const leases =
+      std::atomic_ref(slot.lease_word).fetch_or(kDetached, std::memory_order_acq_rel);
+  if (leases == 0) FreeSlot(index);
+}
+
+void MemoryTier::Impl::FreeSlot(SlotIndex index) {
+  allocator_.Free(slots_[index].block);
+  slots_.Return(index);
+}
+
+MemoryUsage MemoryTier::Impl::Usage() {
+  base::MutexLock lock(mu_);
+  return {.budget_bytes = allocator_.arena_bytes(),
+          .used_bytes = allocator_.used_bytes(),
+          .payload_bytes = payload_bytes_,
+          .reserved_bytes = reserved_bytes_,
+          .leased_bytes = leased_bytes_.load(std::memory_order_relaxed),
+          .slot_count = slots_.indexed_count(),
+          .evicted_count = evicted_count_};
+}
+
+base::Result<std::unique_ptr<MemoryTier>> MemoryTier::Create(uint64_t budget_bytes,
+                                                             ReplacementPolicy& policy) {
+  constexpr uint64_t kBudgetBytesMin = 1u << 20;  // below one extent nothing large fits
+  if (budget_bytes < kBudgetBytesMin)
+    return base::Fail(std::errc::invalid_argument, "memory tier: the budget is below 1 MiB");
+  auto arena = Arena::Create(budget_bytes);
+  if (!arena) return base::Wrap(std::move(arena.error()), "memory tier");
+  return std::unique_ptr<MemoryTier>(
+      new MemoryTier(std::make_unique<Impl>(std::move(*arena), policy)));
+}
+
+MemoryTier::MemoryTier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+MemoryTier::~MemoryTier() = default;
+
+std::optional<Lease> MemoryTier::Find(BlockKey key, ReaderId reader) {
+  auto const leased = impl_->Find(key, &reader);
+  if (!leased) return std::nullopt;
+  return Lease(this, leased->slot, leased->lease_word, leased->bytes, leased->digest);
+}
+
+std::optional<Lease> MemoryTier::Peek(BlockKey key) {
+  auto const leased = impl_->Find(key, nullptr);
+  if (!leased) return std::nullopt;
+  return Lease(this, leased->slot, leased->lease_word, leased->bytes, leased->digest);
+}
+
+std::optional<Reservation> MemoryTier::Reserve(uint64_t size_bytes) {
+  auto const reserved = impl_->Reserve(size_bytes);
+  if (!reserved) return std::nullopt;
+  return Reservation(this, reserved->slot, reserved->bytes);
+}
+
+Lease MemoryTier::Publish(Reservation reservation, BlockKey key, uint64_t digest) {
+  STOKEFS_CHECK(reservation.tier_ == this);
+  reservation.tier_ = nullptr;
+  auto const leased = impl_->Publish(reservation.slot_, key, digest);
+  return Lease(this, leased.slot, leased.lease_word, leased.bytes, leased.digest);
+}
+
+void MemoryTier::Remove(BlockKey key) { impl_->Remove(key); }
+MemoryUsage MemoryTier::Usage() const { return impl_->Usage(); }
+int MemoryTier::memfd() const { return impl_->arena().memfd(); }
+
+Lease::Lease(MemoryTier* tier, SlotIndex slot, uint32_t* lease_word,
+             std::span<const std::byte> bytes, uint64_t digest)
+    : tier_(tier), lease_word_(lease_word), slot_(slot), bytes_(bytes), digest_(digest) {}
+
+Lease::Lease(Lease&& other) noexcept
+    : tier_(std::exchange(other.tier_, nullptr)),
+      lease_word_(other.lease_word_),
+      slot_(other.slot_),
+      bytes_(std::exchange(other.bytes_, {})),
+      digest_(other.digest_) {}
+
+Lease& Lease::operator=(Lease&& other) noexcept {
+  Lease taken(std::move(other));
+  std::swap(tier_, taken.tier_);
+  std::swap(lease_word_, taken.lease_word_);
+  std::swap(slot_, taken.slot_);
+  std::swap(bytes_, taken.bytes_);
+  std::swap(digest_, taken.digest_);
+  return *this;
+}
+
+Lease::~Lease() {
+  if (tier_ != nullptr) tier_->impl_->DropLease(slot_, *lease_word_, bytes_.size());
+}
+
+uint64_t Lease::arena_offset() const {
+  STOKEFS_CHECK(tier_ != nullptr);
+  return static_cast<uint64_t>(bytes_.data() - tier_->impl_->arena().data());
+}
+
+Reservation::Reservation(MemoryTier* tier, SlotIndex slot, std::span<std::byte> bytes)
+    : tier_(tier), slot_(slot), bytes_(bytes) {}
+
+Reservation::Reservation(Reservation&& other) noexcept
+    : tier_(std::exchange(other.tier_, nullptr)),
+      slot_(other.slot_),
+      bytes_(std::exchange(other.bytes_, {})) {}
+
+Reservation& Reservation::operator=(Reservation&& other) noexcept {
+  Reservation taken(std::move(other));
+  std::swap(tier_, taken.tier_);
+  std::swap(slot_, taken.slot_);
+  std::swap(bytes_, taken.bytes_);
+  return *this;
+}
+
+Reservation::~Reservation() {
+  if (tier_ != nullptr) tier_->impl_->DropReservation(slot_);
+}
+
+}  // namespace stokefs::cache

@@ -1,0 +1,164 @@
+#include "fs/control_mount.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace stokefs::fs {
+namespace {
+
+// Two, so that one slow rendering does not keep a second question waiting.
+constexpr size_t kThreads = 2;
+constexpr fuse_ino_t kFirstFile = 2;  // files are numbered in order from here; 1 is the folder
+constexpr double kAttributeSeconds = 1;
+
+timespec NowOnTheWall() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return now;
+}
+
+}  // namespace
+
+class ControlOperations {
+ public:
+  static fuse_lowlevel_ops Table() {
+    fuse_lowlevel_ops table{};
+    table.lookup = Lookup;
+    table.getattr = GetAttributes;
+    table.readdir = List;
+    table.open = Open;
+    table.read = Read;
+    table.release = Release;
+    return table;
+  }
+
+ private:
+  static ControlMount& Of(fuse_req_t request) {
+    return *static_cast<ControlMount*>(fuse_req_userdata(request));
+  }
+
+  static const ControlFile* FileOf(const ControlMount& mount, fuse_ino_t inode) {
+    if (inode < kFirstFile || inode - kFirstFile >= mount.files_.size()) return nullptr;
+    return &mount.files_[inode - kFirstFile];
+  }
+
+  static struct stat StatOf(const ControlMount& mount, fuse_ino_t inode) {
+    struct stat st {};
+    st.st_ino = inode;
+    st.st_mode = inode == FUSE_ROOT_ID ? S_IFDIR | 0555 : S_IFREG | 0444;
+    st.st_nlink = inode == FUSE_ROOT_ID ? 2 : 1;
+    st.st_uid = geteuid();
+    st.st_gid = getegid();
+    st.st_mtim = st.st_ctim = st.st_atim = mount.mounted_at_;
+    return st;  // size 0: unknown until opened; direct I/O reads to the end all the same
+  }
+
+  static void Lookup(fuse_req_t request, fuse_ino_t folder, const char* name) {
+    ControlMount& mount = Of(request);
+    auto const& files = mount.files_;
+    auto const found = std::find_if(files.begin(), files.end(),
+                                    [name](const ControlFile& file) { return file.name == name; });
+    if (folder != FUSE_ROOT_ID || found == files.end()) {
+      fuse_reply_err(request, ENOENT);
+      return;
+    }
+    fuse_entry_param entry{};
+    entry.ino = kFirstFile + static_cast<fuse_ino_t>(found - files.begin());
+    entry.attr = StatOf(mount, entry.ino);
+    entry.attr_timeout = kAttributeSeconds;
+    entry.entry_timeout = kAttributeSeconds;
+    fuse_reply_entry(request, &entry);
+  }
+
+  static void GetAttributes(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+    ControlMount& mount = Of(request);
+    if (inode != FUSE_ROOT_ID && FileOf(mount, inode) == nullptr) {
+      fuse_reply_err(request, ENOENT);
+      return;
+    }
+    struct stat const st = StatOf(mount, inode);
+    fuse_reply_attr(request, &st, kAttributeSeconds);
+  }
+
+  static void List(fuse_req_t request, fuse_ino_t folder, size_t size, off_t offset,
+                   fuse_file_info*) {
+    ControlMount& mount = Of(request);
+    if (folder != FUSE_ROOT_ID) {
+      fuse_reply_err(request, ENOTDIR);
+      return;
+    }
+    std::vector<char> buffer(size);
+    size_t used = 0;
+    auto const count = static_cast<off_t>(mount.files_.size() + 2);
+    for (off_t i = offset; i < count; ++i) {
+      fuse_ino_t const inode = i < 2 ? FUSE_ROOT_ID : kFirstFile + static_cast<fuse_ino_t>(i - 2);
+      const char* const name = i == 0   ? "."
+                               : i == 1 ? ".."
+                                        : mount.files_[static_cast<size_t>(i - 2)].name.c_str();
+      struct stat const st = StatOf(mount, inode);
+      size_t const need =
+          fuse_add_direntry(request, buffer.data() + used, size - used, name, &st, i + 1);
+      if (need > size - used) break;
+      used += need;
+    }
+    fuse_reply_buf(request, buffer.data(), used);
+  }
+
+  static void Open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+    const ControlFile* const file = FileOf(Of(request), inode);
+    if (file == nullptr) {
+      fuse_reply_err(request, EISDIR);
+      return;
+    }
+    if ((info->flags & O_ACCMODE) != O_RDONLY) {
+      fuse_reply_err(request, EACCES);
+      return;
+    }
+    auto snapshot = std::make_unique<std::string>(file->render());
+    info->direct_io = 1;
+    info->fh = reinterpret_cast<uint64_t>(snapshot.get());
+    if (fuse_reply_open(request, info) == 0) (void)snapshot.release();  // Release's from now on
+  }
+
+  static void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset,
+                   fuse_file_info* info) {
+    const auto& text = *reinterpret_cast<const std::string*>(info->fh);
+    auto const start = std::min(static_cast<size_t>(offset), text.size());
+    fuse_reply_buf(request, text.data() + start, std::min(size, text.size() - start));
+  }
+
+  static void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+    delete reinterpret_cast<std::string*>(info->fh);
+    fuse_reply_err(request, 0);
+  }
+};
+
+ControlMount::ControlMount(std::vector<ControlFile> files)
+    : files_(std::move(files)), mounted_at_(NowOnTheWall()) {}
+
+ControlMount::~ControlMount() = default;
+
+base::Result<std::unique_ptr<ControlMount>> ControlMount::Mount(Options options,
+                                                                std::vector<ControlFile> files) {
+  std::unique_ptr<ControlMount> mount(new ControlMount(std::move(files)));
+  FuseSession::Options session{.name = "control",
+                               .mount_point = std::move(options.mount_point),
+                               .source_name = std::move(options.source_name),
+                               .subtype = "stokefs-control",
+                               .options = std::move(options.options),
+                               .threads = kThreads};
+  session.options.emplace_back("default_permissions");
+  auto mounted = FuseSession::Mount(std::move(session), ControlOperations::Table(), mount.get());
+  if (!mounted) return base::Wrap(std::move(mounted.error()), "control mount");
+  mount->session_ = std::move(*mounted);
+  return mount;
+}
+
+}  // namespace stokefs::fs

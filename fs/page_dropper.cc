@@ -1,0 +1,75 @@
+#include "fs/page_dropper.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stokefs::fs {
+namespace {
+
+// Readers come and go with every epoch's workers. When so many were seen, all are let go of: each
+// costs one sample its drop at most.
+constexpr size_t kReadersMax = 4096;
+// Samples that were being read again when their turn came. Beyond this the oldest stay cached.
+constexpr size_t kDueMax = 4096;
+
+// A reader that asked for nothing this long has copied what it asked for, or has ended.
+constexpr base::Duration kIdle = std::chrono::seconds(2);
+
+}  // namespace
+
+PageDropper::PageDropper(cache::KernelCache& kernel, const ReadsInFlight& in_flight,
+                         std::function<bool()> wanted)
+    : kernel_(kernel), in_flight_(in_flight), wanted_(std::move(wanted)) {}
+
+void PageDropper::OnReads(std::span<const cache::ReadEvent> events) {
+  if (!wanted_()) {
+    by_reader_.clear();
+    due_.clear();
+    return;
+  }
+  for (const cache::ReadEvent& event : events) {
+    Reading& reading = by_reader_[event.reader.thread_id];
+    if (reading.node != event.node) {
+      Leave(reading);
+      reading = {.node = event.node};
+    }
+    reading.last = event.when;
+    reading.whole = reading.whole || event.whole_end;
+  }
+  if (by_reader_.size() > kReadersMax) {
+    for (const auto& [thread_id, reading] : by_reader_) Leave(reading);
+    by_reader_.clear();
+  }
+  if (!events.empty()) LeaveIdle(events.back().when);
+  DropDue();
+}
+
+void PageDropper::LeaveIdle(base::TimePoint now) {
+  std::erase_if(by_reader_, [this, now](const auto& entry) {
+    if (now - entry.second.last < kIdle) return false;
+    Leave(entry.second);
+    return true;
+  });
+}
+
+void PageDropper::Leave(const Reading& reading) {
+  if (!reading.whole) return;
+  if (due_.size() >= kDueMax) due_.erase(due_.begin());
+  due_.push_back(reading.node);
+}
+
+void PageDropper::DropDue() {
+  auto const still_busy = std::remove_if(due_.begin(), due_.end(), [this](cache::NodeId node) {
+    // Another reader that is on the sample now will leave it later, and it is dropped then.
+    bool const being_read =
+        std::any_of(by_reader_.begin(), by_reader_.end(),
+                    [node](const auto& entry) { return entry.second.node == node; });
+    if (being_read) return true;
+    if (in_flight_.Any(node)) return false;
+    if (kernel_.Drop(node)) dropped_count_.Add();
+    return true;
+  });
+  due_.erase(still_busy, due_.end());
+}
+
+}  // namespace stokefs::fs

@@ -1,0 +1,188 @@
+#include "fs/statistics.h"
+
+#include <nlohmann/json.hpp>
+
+namespace stokefs::fs {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json Optional(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json JobJson(const JobSnapshot& job) {
+  Json epochs = Json::array();
+  for (const EpochSnapshot& epoch : job.epochs) {
+    epochs.push_back({{"index", epoch.index},
+                      {"samples", epoch.samples},
+                      {"progress", epoch.progress},
+                      {"hit_ratio", Optional(epoch.hit_ratio)},
+                      {"plan", epoch.plan}});
+  }
+  return {{"name", job.name}, {"root", job.root}, {"active", job.active}, {"epochs", epochs}};
+}
+
+// A text in which every byte sequence is allowed becomes valid UTF-8: JSON knows nothing else.
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// One metric of the text format: help, type, value.
+class PrometheusText {
+ public:
+  void Counter(const char* name, const char* help, uint64_t value) {
+    Head(name, help, "counter");
+    text_ += std::string("stokefs_") + name + " " + std::to_string(value) + "\n";
+  }
+  void Gauge(const char* name, const char* help, double value) {
+    Head(name, help, "gauge");
+    text_ += std::string("stokefs_") + name + " " + Number(value) + "\n";
+  }
+  void Head(const char* name, const char* help, const char* type) {
+    text_ += std::string("# HELP stokefs_") + name + " " + help + "\n";
+    text_ += std::string("# TYPE stokefs_") + name + " " + type + "\n";
+  }
+  void Labelled(const char* name, const std::string& label, uint64_t value) {
+    text_ += std::string("stokefs_") + name + "{" + label + "} " + std::to_string(value) + "\n";
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  static std::string Number(double value) { return Json(value).dump(); }
+  std::string text_;
+};
+
+std::string LabelValue(const std::string& value) {
+  std::string text = "\"";
+  for (char c : value) {
+    if (c == '\\' || c == '"') text += '\\';
+    text += c == '\n' ? ' ' : c;
+  }
+  return text + "\"";
+}
+
+}  // namespace
+
+std::optional<double> Snapshot::HitRatio() const {
+  if (reads.samples == 0) return std::nullopt;
+  return static_cast<double>(reads.memory) / static_cast<double>(reads.samples);
+}
+
+std::string ToJson(const Snapshot& s) {
+  Json jobs = Json::array();
+  for (const JobSnapshot& job : s.jobs) jobs.push_back(JobJson(job));
+  Json disks = Json::array();
+  for (const DiskSnapshot& disk : s.disk) {
+    disks.push_back({{"path", disk.path},
+                     {"used_bytes", disk.used_bytes},
+                     {"budget_bytes", disk.budget_bytes}});
+  }
+  Json parked = Json::array();
+  for (const ParkedSnapshot& read : s.parked) {
+    parked.push_back({{"path", read.path},
+                      {"reader", read.reader},
+                      {"offset", read.offset},
+                      {"waited_ms", read.waited_ms}});
+  }
+  Json const json = {
+      {"dataset",
+       {{"digest", s.dataset.digest ? Json(*s.dataset.digest) : Json(nullptr)},
+        {"samples", s.dataset.samples},
+        {"bytes", s.dataset.bytes},
+        {"chunks", s.dataset.chunks}}},
+      {"reads",
+       {{"samples", s.reads.samples},
+        {"bytes", s.reads.bytes},
+        {"memory", s.reads.memory},
+        {"disk", s.reads.disk},
+        {"peer", s.reads.peer},
+        {"origin", s.reads.origin},
+        {"errors", s.reads.errors},
+        {"timeouts", s.reads.timeouts},
+        {"refused", s.reads.refused},
+        {"joined", s.reads.joined}}},
+      {"hit_ratio", Optional(s.HitRatio())},
+      {"jobs", jobs},
+      {"origin",
+       {{"reads", s.origin.reads},
+        {"bytes", s.origin.bytes},
+        {"errors", s.origin.errors},
+        {"stale", s.origin.stale},
+        {"read_p50_us", s.origin.read_p50_us},
+        {"read_p99_us", s.origin.read_p99_us}}},
+      {"tiers",
+       {{"memory",
+         {{"used_bytes", s.memory.used_bytes},
+          {"budget_bytes", s.memory.budget_bytes},
+          {"payload_bytes", s.memory.payload_bytes},
+          {"slots", s.memory.slots},
+          {"evicted", s.memory.evicted}}},
+        {"disk", disks}}},
+      {"hints", {{"accepted", s.hints.accepted}, {"rejected", s.hints.rejected}}},
+      {"latency_us", {{"read_p50", s.latency_us.read_p50}, {"read_p99", s.latency_us.read_p99}}},
+      {"scan",
+       {{"state", s.scan.state},
+        {"loaded", s.scan.loaded},
+        {"rescanning", s.scan.rescanning},
+        {"folders", s.scan.folders},
+        {"folders_listed", s.scan.folders_listed},
+        {"samples", s.scan.samples},
+        {"bytes", s.scan.bytes},
+        {"errors", s.scan.errors}}},
+      {"parked", parked},
+      {"parked_count", s.parked_count},
+      {"page_cache", s.page_cache},
+      {"page_cache_dropping", s.page_cache_dropping},
+      {"page_cache_dropped", s.page_cache_dropped},
+      {"events_dropped", s.events_dropped},
+      {"pid", s.pid},
+      {"uptime_s", s.uptime_s},
+      {"version", s.version}};
+  return Dump(json);
+}
+
+std::string ToPrometheus(const Snapshot& s) {
+  PrometheusText text;
+  text.Gauge("dataset_samples", "Regular files in the dataset.",
+             static_cast<double>(s.dataset.samples));
+  text.Gauge("dataset_bytes", "Bytes of all samples.", static_cast<double>(s.dataset.bytes));
+  text.Gauge("dataset_chunks", "Chunks that the samples are laid out in.",
+             static_cast<double>(s.dataset.chunks));
+  text.Head("first_reads_total", "First reads of a sample by the tier that served them.",
+            "counter");
+  text.Labelled("first_reads_total", "tier=\"memory\"", s.reads.memory);
+  text.Labelled("first_reads_total", "tier=\"disk\"", s.reads.disk);
+  text.Labelled("first_reads_total", "tier=\"peer\"", s.reads.peer);
+  text.Labelled("first_reads_total", "tier=\"origin\"", s.reads.origin);
+  text.Counter("read_bytes_total", "Bytes answered to the kernel.", s.reads.bytes);
+  text.Counter("read_errors_total", "Reads answered with an errno.", s.reads.errors);
+  text.Counter("read_timeouts_total", "Reads that passed their deadline.", s.reads.timeouts);
+  text.Counter("read_refused_total", "Reads refused because too many waited.", s.reads.refused);
+  text.Counter("origin_reads_total", "Samples or extents fetched from the origin.", s.origin.reads);
+  text.Counter("origin_bytes_total", "Bytes fetched from the origin.", s.origin.bytes);
+  text.Counter("origin_errors_total", "Fetches from the origin that failed.", s.origin.errors);
+  text.Gauge("memory_used_bytes", "Bytes of the memory tier in use.",
+             static_cast<double>(s.memory.used_bytes));
+  text.Gauge("memory_budget_bytes", "Bytes that the memory tier may use.",
+             static_cast<double>(s.memory.budget_bytes));
+  text.Counter("memory_evicted_total", "Blocks evicted from memory.", s.memory.evicted);
+  if (!s.disk.empty()) text.Head("disk_used_bytes", "Bytes of the disk tier in use.", "gauge");
+  for (const DiskSnapshot& disk : s.disk) {
+    text.Labelled("disk_used_bytes", "path=" + LabelValue(disk.path), disk.used_bytes);
+  }
+  text.Counter("hints_accepted_total", "Hint lines accepted.", s.hints.accepted);
+  text.Counter("hints_rejected_total", "Hint lines rejected.", s.hints.rejected);
+  text.Gauge("read_latency_p50_seconds", "Median latency of reads that reached the daemon.",
+             static_cast<double>(s.latency_us.read_p50) / 1e6);
+  text.Gauge("read_latency_p99_seconds", "99th percentile of the same.",
+             static_cast<double>(s.latency_us.read_p99) / 1e6);
+  text.Gauge("parked_reads", "Reads waiting for bytes.", static_cast<double>(s.parked_count));
+  text.Counter("page_cache_dropped_total", "Samples dropped from the kernel's cache.",
+               s.page_cache_dropped);
+  text.Counter("events_dropped_total", "Read events that observers did not get.", s.events_dropped);
+  text.Gauge("uptime_seconds", "Time since the mount.", s.uptime_s);
+  text.Head("info", "Version of the daemon.", "gauge");
+  text.Labelled("info", "version=" + LabelValue(s.version), 1);
+  return text.Take();
+}
+
+}  // namespace stokefs::fs

@@ -1,0 +1,136 @@
+#include "cache/slot_allocator.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace stokefs::cache {
+namespace {
+
+using BlockId = SlotAllocator::BlockId;
+
+TEST(SlotAllocator, GivesTheWholeArenaAndNoByteMore) {
+  SlotAllocator allocator(1000);  // 62 granules
+  EXPECT_EQ(allocator.arena_bytes(), 992u);
+  EXPECT_FALSE(allocator.Allocate(993, {0}).has_value());
+  auto const all = allocator.Allocate(992, {0});
+  ASSERT_TRUE(all.has_value());
+  EXPECT_EQ(allocator.used_bytes(), 992u);
+  EXPECT_FALSE(allocator.Allocate(1, {0}).has_value());
+  allocator.Free(*all);
+  EXPECT_TRUE(allocator.Fits(992));
+  allocator.CheckConsistency();
+}
+
+TEST(SlotAllocator, RoundsAByteUpToAGranuleOnly) {
+  SlotAllocator allocator(1 << 20);
+  for (uint64_t size : {1, 16, 17, 500, 4096, 100'001}) {
+    auto const block = allocator.Allocate(size, {7});
+    ASSERT_TRUE(block.has_value());
+    EXPECT_EQ(allocator.SizeOf(*block), (size + 15) / 16 * 16);
+    EXPECT_EQ(allocator.OwnerOf(*block).value, 7u);
+  }
+  allocator.CheckConsistency();
+}
+
+TEST(SlotAllocator, FreedNeighboursBecomeOnePieceAtOnce) {
+  SlotAllocator allocator(300);
+  auto const a = allocator.Allocate(96, {0}), b = allocator.Allocate(96, {1}),
+             c = allocator.Allocate(96, {2});
+  ASSERT_TRUE(a && b && c);
+  allocator.Free(*a);
+  allocator.Free(*c);
+  EXPECT_FALSE(allocator.Fits(112));
+  allocator.Free(*b);
+  EXPECT_TRUE(allocator.Fits(288));
+  EXPECT_EQ(allocator.free_count(), 1u);
+}
+
+TEST(SlotAllocator, AddressesArenasOfManyTerabytes) {
+  constexpr uint64_t kArena = uint64_t{64} << 40;
+  SlotAllocator allocator(kArena);
+  auto const low = allocator.Allocate(kArena - 4096, {0});
+  auto const high = allocator.Allocate(4096, {1});
+  ASSERT_TRUE(low && high);
+  EXPECT_EQ(allocator.OffsetOf(*high), kArena - 4096);
+  allocator.Free(*low);
+  allocator.Free(*high);
+  EXPECT_TRUE(allocator.Fits(kArena));
+}
+
+TEST(SlotAllocator, FindsAFitInTheRequestsOwnSizeClass) {
+  SlotAllocator allocator(1 << 20);
+  // Classes at 100 KB are 2 KiB wide: a freed block a little larger than the request is its
+  // class's.
+  auto const hole = allocator.Allocate(100'000, {0});
+  auto const wall = allocator.Allocate((1 << 20) - 100'000 - 16, {1});
+  ASSERT_TRUE(hole && wall);
+  allocator.Free(*hole);
+  EXPECT_TRUE(allocator.Allocate(99'500, {2}).has_value());
+}
+
+uint64_t RandomSize(std::mt19937_64& random) {
+  switch (random() % 4) {
+    case 0:
+      return 1 + random() % 64;
+    case 1:
+      return 1 + random() % 2000;
+    case 2:
+      return 1 + random() % 200'000;
+    default:
+      return uint64_t{1} << (random() % 20);
+  }
+}
+
+TEST(SlotAllocator, RandomOperationsNeverOverlapAndCoalesceBackToOneBlock) {
+  uint64_t const seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  constexpr uint64_t kArena = 4 << 20;
+  SlotAllocator allocator(kArena);
+  std::map<uint64_t, std::pair<BlockId, uint64_t>> model;  // offset -> block, rounded size
+  uint64_t used = 0;
+  for (int step = 0; step < 30'000; ++step) {
+    if (random() % 5 < 3) {
+      uint64_t const size = RandomSize(random), rounded = SlotAllocator::RoundUp(size);
+      bool const fits = allocator.Fits(size);
+      auto const block = allocator.Allocate(size, {static_cast<uint32_t>(step)});
+      ASSERT_EQ(block.has_value(), fits);
+      if (!block) continue;
+      uint64_t const offset = allocator.OffsetOf(*block);
+      ASSERT_EQ(offset % SlotAllocator::kGranuleBytes, 0u);
+      ASSERT_EQ(allocator.SizeOf(*block), rounded);
+      ASSERT_LE(offset + rounded, kArena);
+      auto const after = model.lower_bound(offset);
+      if (after != model.end()) {
+        ASSERT_LE(offset + rounded, after->first);
+      }
+      if (after != model.begin()) {
+        auto const before = std::prev(after);
+        ASSERT_LE(before->first + before->second.second, offset);
+      }
+      model[offset] = {*block, rounded};
+      used += rounded;
+    } else if (!model.empty()) {
+      auto at = model.lower_bound(random() % kArena);
+      if (at == model.end()) at = model.begin();
+      allocator.Free(at->second.first);
+      used -= at->second.second;
+      model.erase(at);
+    }
+    ASSERT_EQ(allocator.used_bytes(), used);
+    ASSERT_EQ(allocator.used_count(), model.size());
+    if (step % 500 == 0) allocator.CheckConsistency();
+  }
+  for (auto const& [offset, block] : model) allocator.Free(block.first);
+  allocator.CheckConsistency();
+  EXPECT_EQ(allocator.free_count(), 1u);
+  EXPECT_EQ(allocator.used_bytes(), 0u);
+  EXPECT_TRUE(allocator.Fits(kArena));
+}
+
+}  // namespace
+}  // namespace stokefs::cache

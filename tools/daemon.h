@@ -1,0 +1,29 @@
+// The daemon: composes catalog, tiers, read path and the two mounts, and serves until ended.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+#include "tools/config.h"
+#include "tools/dataset_lock.h"
+
+namespace stokefs::tools {
+
+struct DaemonInputs {
+  MountConfig config;
+  base::UniqueFd source;       // SOURCE, opened O_PATH | O_DIRECTORY before anything is mounted
+  std::string dataset_folder;  // the first cache directory's folder of this dataset, locked
+  std::string control_path;    // an existing empty folder for the control mount
+  std::string mount_id;
+  DatasetLock* lock = nullptr;  // not owned; MarkEnding() when the end begins
+};
+
+// Mounts and serves until SIGTERM, SIGINT or an unmount ends it; returns the exit status. Calls
+// `ready` once: with ok when the mount answers, or the reason why it does not. Must be called before
+// the process has a second thread. A thread that is stuck in a hung origin may still be there when
+// it returns: the process then has nothing left to do but to end.
+int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready);
+
+}  // namespace stokefs::tools

@@ -1,0 +1,74 @@
+// Everything a mount serves with, composed: catalog, tiers, read path, mounts, background work.
+// Built bottom-up, ended top-down; what it holds is listed in the order of construction.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/executor.h"
+#include "base/journal.h"
+#include "cache/catalog.h"
+#include "cache/lru_policy.h"
+#include "cache/memory_tier.h"
+#include "cache/origin_directory.h"
+#include "cache/read_event.h"
+#include "cache/read_path.h"
+#include "fs/control_mount.h"
+#include "fs/dataset_mount.h"
+#include "fs/notify_kernel_cache.h"
+#include "fs/page_dropper.h"
+#include "fs/statistics.h"
+#include "tools/daemon.h"
+
+namespace stokefs::tools {
+
+class ServingStack {
+ public:
+  ServingStack(DaemonInputs inputs, base::Journal& journal);
+  ~ServingStack();
+
+  // Forks the catalog's reader, so it must run before the process has other threads. After an error
+  // End() takes down what stood already.
+  base::Status Build();
+
+  // Starts to serve. `on_end`: the kernel ended the dataset mount. `on_control_lost`: somebody
+  // unmounted the control mount. Both are called on threads of this stack.
+  void Serve(std::function<void()> on_end, std::function<void()> on_control_lost);
+
+  // Puts the control mount back.
+  base::Status RemountControl();
+
+  // Answers what waits, unmounts, ends the threads. False when a thread is stuck in the origin: the
+  // stack must not be destroyed then, and the process must end by _exit.
+  bool End();
+
+ private:
+  base::Status MountControl();
+  fs::Snapshot TakeSnapshot() const;
+  bool DropWanted() const;
+
+  const DaemonInputs inputs_;
+  base::Journal& journal_;
+  const base::SteadyClock clock_;
+  const base::TimePoint started_;
+  const uint64_t page_cache_room_bytes_;  // what the kernel can cache at the very most
+  std::function<void()> on_control_lost_;
+
+  std::unique_ptr<cache::Catalog> catalog_;
+  cache::LruPolicy policy_;
+  std::unique_ptr<cache::MemoryTier> memory_;
+  std::unique_ptr<cache::OriginDirectory> origin_;
+  fs::ReadsInFlight reads_in_flight_;
+  fs::NotifyKernelCache kernel_;
+  fs::ChangeForwarder changes_{kernel_};
+  fs::PageDropper dropper_;
+  std::unique_ptr<cache::ReadEventQueue> dropper_events_;
+  std::unique_ptr<cache::ReadPath> read_path_;
+  std::unique_ptr<fs::DatasetMount> dataset_;
+  std::unique_ptr<fs::ControlMount> control_;
+  std::unique_ptr<base::Ticker> ticker_;
+};
+
+}  // namespace stokefs::tools
