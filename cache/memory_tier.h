@@ -77,6 +77,7 @@ struct MemoryUsage {
   uint64_t leased_bytes = 0;    // of slots under at least one lease
   uint64_t slot_count = 0;      // published blocks
   uint64_t evicted_count = 0;
+  uint64_t overhead_bytes = 0;  // anonymous memory of slots, index and allocator
 };
 
 class MemoryTier {
@@ -92,9 +93,11 @@ class MemoryTier {
   // The same without telling the policy.
   std::optional<Lease> Peek(BlockKey key);
 
-  // Room for a block of `size_bytes`, made by evicting what the policy names. None when leases and
-  // reservations hold too much of the arena: ask again when one has died. None for ever for 0, more
-  // than the budget, or more than kBlockBytesMax.
+  // Room for a block of `size_bytes`, made by evicting what the policy names, and neighbours of
+  // that where a block larger than most would else leave more than 4% of the arena in small free
+  // pieces. None when leases and reservations hold too much of the arena, or lie too densely: ask
+  // again when one has died. None for ever for 0, more than the budget, or more than
+  // kBlockBytesMax.
   std::optional<Reservation> Reserve(uint64_t size_bytes);
 
   // Makes the block visible under `key` with the digest of its bytes and returns a lease on it. A

@@ -9,12 +9,10 @@
 #include <fstream>
 #include <future>
 #include <latch>
-#include <thread>
 
 #include "cache/open_beneath.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_locator.h"
-#include "tests/support/faulty_source.h"
 #include "tests/support/temp_dir.h"
 
 namespace stokefs::cache {
@@ -282,22 +280,6 @@ TEST_F(OriginDirectoryTest, AHungOriginRefusesWhatItCannotQueueAndStopGivesUp) {
   EXPECT_TRUE(origin().Stop(std::chrono::seconds(60)));
   EXPECT_TRUE(stuck.get().has_value());
   EXPECT_EQ(bytes_, "hello");
-}
-
-TEST_F(OriginDirectoryTest, FaultsCanBeInjectedAroundIt) {
-  Write("f", "hello");
-  Add(kNode, "f");
-  testing::FailNth fails(origin(), 2, EIO);
-  EXPECT_EQ(Start(fails, {kNode, 0}, 5).get().error().Errno(), EIO);
-  EXPECT_TRUE(Start(fails, {kNode, 0}, 5).get().has_value());
-  testing::FlipBitOfNth flips(origin(), 1);
-  EXPECT_TRUE(Start(flips, {kNode, 0}, 5).get().has_value());
-  EXPECT_NE(bytes_, "hello");
-  testing::DelayNth delays(origin(), 2);
-  std::future<base::Status> delayed = Start(delays, {kNode, 0}, 5);
-  while (delays.HeldCount() == 0) std::this_thread::yield();
-  delays.ReleaseAll();
-  EXPECT_TRUE(delayed.get().has_value());
 }
 
 }  // namespace

@@ -18,6 +18,10 @@ TEST_F(ReadPathTest, AFetchWaitsForRoomAndProceeds) {
   EXPECT_EQ(origin_.WaitingCount(), 1u);
   origin_.AnswerNext();
   EXPECT_FALSE(first->Answered());
+  ASSERT_EQ(origin_.WaitingCount(), 2u);
+  EXPECT_EQ(origin_.Waiting()[0].first.node, kSmall);  // in the order of arrival
+  origin_.AnswerAll();
+  EXPECT_EQ(first->Errno(), 0);
   EXPECT_EQ(second->Errno(), 0);
 }
 
@@ -42,6 +46,7 @@ TEST_F(ReadPathTest, TheEndOfAFetchMakesRoomForTheNext) {
   auto const second = Read(NodeId{101}, 0, 10);
   EXPECT_EQ(origin_.AskedCount(), 1u);
   origin_.FailNext(EIO);  // no tick
+  Refuse(origin_, EIO);  // no tick
   EXPECT_EQ(first->Errno(), EIO);
   EXPECT_EQ(origin_.AskedCount(), 2u);
   origin_.AnswerNext();
@@ -81,6 +86,7 @@ TEST_F(ReadPathTest, AbandonedTriesCountAsInFlight) {
   PassTime(kDiskDeadline);
   EXPECT_EQ(origin_.WaitingCount(), 0u);  // the disk holds all that may fly
   disk_.FailNext(EIO);
+  Refuse(disk_, EIO);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
 }
 
@@ -101,10 +107,14 @@ TEST_F(ReadPathTest, ABlockAboveTheBudgetIsRefused) {
   EXPECT_EQ(origin_.AskedCount(), 0u);
 }
 
-// Two blocks of room; each read has one block and lacks another, which needs the other's.
+// Two blocks of room: each read holds one block, and lacks one that needs the other's room.
 TEST_F(ReadPathTest, ReadsThatHoldEachOthersRoomEndAllTheSame) {
   std::vector<Reservation> rooms = FillArena();
   rooms.resize(rooms.size() - 2);
+  Warm(kLarge, kExtent, 10);
+  Warm(kEven, kExtent, 10);
+  std::optional<Lease> one_stays = memory_->Peek({kLarge, 1});
+  std::optional<Lease> other_stays = memory_->Peek({kEven, 1});
   auto const one = Read(kLarge, kExtent - 10, 20);
   auto const other = Read(kEven, kExtent - 10, 20);
   while (origin_.WaitingCount() > 0) {
@@ -114,10 +124,17 @@ TEST_F(ReadPathTest, ReadsThatHoldEachOthersRoomEndAllTheSame) {
   ASSERT_EQ(one->Errno(), 0);
   EXPECT_TRUE(one->RightBytes());
   one->answer.reset();
+  one_stays.reset();
+  other_stays.reset();
+  EXPECT_EQ(origin_.WaitingCount(), 0u);
   path().Tick();
+  EXPECT_EQ(origin_.WaitingCount(), 2u);  // one gave its lease up for a copy
   origin_.AnswerAll();
-  ASSERT_EQ(other->Errno(), 0);
-  EXPECT_TRUE(other->RightBytes());
+  for (auto const& read : {one, other}) {
+    ASSERT_EQ(read->Errno(), 0);
+    EXPECT_EQ(read->SizeBytes(), 20u);
+    EXPECT_TRUE(read->RightBytes());
+  }
   EXPECT_EQ(origin_.AskedCount(), 4u);  // nothing was fetched twice
 }
 
@@ -168,6 +185,7 @@ TEST_F(ReadPathTest, SourcesMayAnswerAfterTheReadPathIsGone) {
   EXPECT_EQ(parked->Errno(), ECANCELED);
   origin_.AnswerNext();
   origin_.FailNext(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(parked->done_count, 1);
   EXPECT_EQ(other->done_count, 1);
   EXPECT_EQ(memory_->Usage().reserved_bytes, 0u);
@@ -178,6 +196,7 @@ TEST_F(ReadPathTest, LateBytesServeALaterFetchOfTheSameBlock) {
   auto const first = Read(kSmall, 0, 10);
   PassTime(kDiskDeadline);
   origin_.FailNext(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(first->Errno(), EIO);
   auto const second = Read(kSmall, 0, 10);  // a fetch of its own
   EXPECT_EQ(disk_.WaitingCount(), 2u);

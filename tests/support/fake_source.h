@@ -41,6 +41,12 @@ class FakeSource final : public cache::ChunkSource {
     for (auto& item : refused) item.done(base::FailErrno(EAGAIN, "fake"));
   }
   // Refuses with EAGAIN, inside Fetch, from now on.
+    for (auto& item : refused) {
+      item.done(base::Fail(std::errc::resource_unavailable_try_again, "busy"));
+    }
+  }
+
+  // While busy it refuses all items, inside Fetch.
   void SetBusy(bool busy) {
     base::MutexLock lock(mu_);
     busy_ = busy;
