@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "cache/byte_codec.h"
@@ -21,6 +22,27 @@ namespace {
 // Above the largest record (4,096 links of 4,095 bytes) with its path.
 constexpr uint32_t kMessageBytesMax = 32u << 20;
 constexpr int kPipeBytes = 1 << 20;  // the most that an ordinary user may ask for
+
+// A child that waits for a hung disk cannot die: it is left to init then.
+constexpr int kReapTriesMax = 100;
+constexpr std::chrono::milliseconds kReapPeriod(10);
+
+struct Ending {
+  bool is_known = false;
+  int status = 0;  // as waitpid gives it
+};
+
+Ending KillAndReap(pid_t child) {
+  kill(child, SIGKILL);
+  Ending ending;
+  for (int i = 0; i < kReapTriesMax; ++i) {
+    pid_t const reaped = waitpid(child, &ending.status, WNOHANG);
+    ending.is_known = reaped == child;
+    if (ending.is_known || (reaped < 0 && errno != EINTR)) break;
+    std::this_thread::sleep_for(kReapPeriod);
+  }
+  return ending;
+}
 
 tl::unexpected<base::Error> Bad(std::string why) {
   return base::Fail(std::errc::bad_message, std::move(why));
@@ -46,27 +68,18 @@ void CatalogLoad::Kill() {
   killed_ = true;
   base::MutexLock lock(mu_);
   if (child_ == 0) return;
-  kill(child_, SIGKILL);
-  while (waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  child_ = 0;
+  KillAndReap(std::exchange(child_, 0));
 }
 
 base::Error CatalogLoad::ChildEnded() {
   if (killed_) return {std::errc::operation_canceled, "load"};
   base::MutexLock lock(mu_);
-  int status = 0;
-  pid_t reaped = 0;
-  if (child_ != 0) {
-    // The pipe is closed, so it is ending; a child that hangs in its exit is ended.
-    kill(child_, SIGKILL);
-    while ((reaped = waitpid(child_, &status, 0)) < 0 && errno == EINTR) {
-    }
-    child_ = 0;
-  }
+  // The pipe is closed, so the child has ended or is about to.
+  Ending ending;
+  if (child_ != 0) ending = KillAndReap(std::exchange(child_, 0));
   std::string why = "its reader ended early";
-  if (reaped > 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
-    why = std::string("its reader died: ") + sigdescr_np(WTERMSIG(status));
+  if (ending.is_known && WIFSIGNALED(ending.status) && WTERMSIG(ending.status) != SIGKILL) {
+    why = std::string("its reader died: ") + sigdescr_np(WTERMSIG(ending.status));
   }
   return base::Error{std::errc::bad_message, why};
 }
