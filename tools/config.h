@@ -31,7 +31,7 @@ struct MountConfig {
   uint32_t origin_queue = 1024;                               // fetches waiting for a thread
   base::Duration origin_deadline = std::chrono::seconds(30);  // of one read or listing
   uint32_t parked_reads = 768;  // READs waiting for bytes; more are refused
-  uint32_t scan_threads = 8;
+  uint32_t scan_threads = 16;
 };
 
 // What the configuration needs to know of its surroundings.

@@ -115,7 +115,7 @@ constexpr ConfigKey kKeys[] = {
      SetCacheDir},
     {"memory", "", KeyKind::kSize, "SIZE",
      "bytes of the memory tier, at most half of the machine's (default: 4GiB, or that half)",
-     SetSize<&C::memory, Range{16 * kMiB, 1024 * kTiB}>},
+     SetSize<&C::memory, Range{kMiB, 1024 * kTiB}>},
     {"disk", "", KeyKind::kSize, "SIZE",
      "bytes of the disk tier over all cache directories; 0: none (default: 100GiB)",
      SetSize<&C::disk, Range{0, 1024 * 1024 * kTiB}>},
@@ -146,7 +146,7 @@ constexpr ConfigKey kKeys[] = {
     {"parked-reads", "", KeyKind::kCount, "N",
      "READs that may wait for bytes; more are refused (default: 768)",
      SetCount<&C::parked_reads, Range{1, 1000}>},
-    {"scan-threads", "", KeyKind::kCount, "N", "threads of the first scan (default: 8)",
+    {"scan-threads", "", KeyKind::kCount, "N", "threads of the first scan (default: 16)",
      SetCount<&C::scan_threads, Range{1, 256}>},
 };
 
