@@ -33,8 +33,8 @@ base::Result<PathPlace> PathPlace::Of(const std::string& path, const MountTable&
   place.ancestors_.push_back({st.st_dev, st.st_ino});
   if (!S_ISDIR(st.st_mode)) {
     size_t const slash = found.rfind('/');
-    folder = base::UniqueFd(
-        open(slash == 0 ? "/" : found.substr(0, slash).c_str(), O_PATH | O_CLOEXEC));
+    folder =
+        base::UniqueFd(open(slash == 0 ? "/" : found.substr(0, slash).c_str(), O_PATH | O_CLOEXEC));
     if (!folder.Valid() || fstat(folder.Get(), &st) != 0) return base::FailErrno(errno, found);
     place.ancestors_.push_back({st.st_dev, st.st_ino});
   }
@@ -66,8 +66,8 @@ bool PathPlace::Is(const PathPlace& other) const {
 }
 
 bool PathPlace::IsAtOrBelow(const PathPlace& folder) const {
-  if (folder.exists() && std::find(ancestors_.begin(), ancestors_.end(), folder.ancestors_[0]) !=
-                             ancestors_.end())
+  if (folder.exists() &&
+      std::find(ancestors_.begin(), ancestors_.end(), folder.ancestors_[0]) != ancestors_.end())
     return true;
   if (tools::IsAtOrBelow(canonical_, folder.canonical_)) return true;
   return !in_file_system_.empty() && major_ == folder.major_ && minor_ == folder.minor_ &&
