@@ -2,9 +2,9 @@
 
 #include <unistd.h>
 
+#include <toml++/toml.h>
 #include <cstdlib>
 #include <map>
-#include <toml++/toml.h>
 
 #include "base/file.h"
 #include "base/machine_memory.h"

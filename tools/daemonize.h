@@ -17,7 +17,7 @@ namespace stokefs::tools {
 class StartReport {
  public:
   virtual ~StartReport() = default;
-  virtual void Note(const std::string& text) = 0;            // something the user should know
+  virtual void Note(const std::string& text) = 0;  // something the user should know
   virtual void Wait(const std::string& text, base::Duration more) = 0;  // answer comes later
   virtual void Ready() = 0;
   virtual void Fail(const base::Error& error) = 0;

@@ -56,8 +56,7 @@ int Doctor(const std::vector<std::string>& cache_dirs, OutputForm form) {
     return finding.ok || finding.need == Need::kExtra;
   });
   form == OutputForm::kJson ? PrintJson(findings, possible) : PrintText(findings);
-  if (!possible)
-    std::fprintf(stderr, "stokefs: mounting is not possible here, see above\n");
+  if (!possible) std::fprintf(stderr, "stokefs: mounting is not possible here, see above\n");
   return possible ? kExitDone : kExitFailed;
 }
 

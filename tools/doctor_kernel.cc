@@ -48,9 +48,9 @@ Finding ExamineFuseDevice() {
 }
 
 Finding ExamineFusermount() {
-  for (const char* path : {"/usr/bin/fusermount3", "/bin/fusermount3", "/usr/local/bin/fusermount3"})
-    if (access(path, X_OK) == 0)
-      return {.name = "fusermount3", .ok = true, .found = path};
+  for (const char* path :
+       {"/usr/bin/fusermount3", "/bin/fusermount3", "/usr/local/bin/fusermount3"})
+    if (access(path, X_OK) == 0) return {.name = "fusermount3", .ok = true, .found = path};
   return {.name = "fusermount3",
           .ok = false,
           .need = geteuid() == 0 ? Need::kExtra : Need::kMount,
@@ -71,8 +71,9 @@ Finding ExamineAllowOther() {
           .ok = allowed || geteuid() == 0,
           .found = allowed ? "set in /etc/fuse.conf"
                            : (geteuid() == 0 ? "not set, root needs none" : "not set"),
-          .advice = "needed for -o allow_other as a user: add a line user_allow_other to "
-                    "/etc/fuse.conf"};
+          .advice =
+              "needed for -o allow_other as a user: add a line user_allow_other to "
+              "/etc/fuse.conf"};
 }
 
 Finding ExamineOpenat2() {
@@ -106,8 +107,9 @@ Finding ExamineIoUring() {
   return {.name = "io_uring",
           .ok = ring.Valid(),
           .found = ring.Valid() ? "works" : ErrorText(errno),
-          .advice = "sysctl kernel.io_uring_disabled=0, or let the container's seccomp filter pass "
-                    "it; disks are read by threads until then"};
+          .advice =
+              "sysctl kernel.io_uring_disabled=0, or let the container's seccomp filter pass "
+              "it; disks are read by threads until then"};
 }
 
 Finding ExamineFusectl() {
@@ -117,8 +119,9 @@ Finding ExamineFusectl() {
   return {.name = "fusectl",
           .ok = mounted,
           .found = mounted ? "mounted" : "not mounted",
-          .advice = "mount -t fusectl none /sys/fs/fuse/connections (unmount --force and fsctl use "
-                    "it; as root the former mounts it)"};
+          .advice =
+              "mount -t fusectl none /sys/fs/fuse/connections (unmount --force and fsctl use "
+              "it; as root the former mounts it)"};
 }
 
 std::string LimitText(rlim_t limit) {

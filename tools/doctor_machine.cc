@@ -38,8 +38,7 @@ std::string TypeOf(const std::string& folder) {
 }
 
 Finding ExamineDirectIo(const std::string& name, const std::string& folder) {
-  base::UniqueFd const file(
-      open(folder.c_str(), O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600));
+  base::UniqueFd const file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600));
   int const error = errno;
   // tmpfs has no O_DIRECT everywhere, and needs none: it is memory.
   return {.name = name,
@@ -73,8 +72,7 @@ std::vector<Finding> ExamineCache(const std::string& folder) {
              .need = Need::kMount,
              .found = ErrorText(usable ? errno : error),
              .advice = "give a --cache-dir that you may write"}};
-  double const free_bytes =
-      static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
+  double const free_bytes = static_cast<double>(room.f_bavail) * static_cast<double>(room.f_frsize);
   return {{.name = name,
            .ok = free_bytes >= 1e9,
            .found = TypeOf(*answer) + ", " + SizeText(free_bytes) + " free" +
@@ -87,8 +85,8 @@ std::vector<Finding> ExaminePackages() {
   // Debian 12's files of what the binaries and the training example load at run time.
   bool const torch = Exists("/usr/lib/python3/dist-packages/torch");
   bool const vision = Exists("/usr/lib/python3/dist-packages/torchvision");
-  bool const data = Exists("/usr/share/dataset-fashion-mnist") ||
-                    Exists("/usr/share/datasets/fashion-mnist");
+  bool const data =
+      Exists("/usr/share/dataset-fashion-mnist") || Exists("/usr/share/datasets/fashion-mnist");
   std::string missing;
   if (!torch) missing += " python3-torch";
   if (!vision) missing += " python3-torchvision";

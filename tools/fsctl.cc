@@ -57,8 +57,8 @@ Asked Ask(const std::string& path, const std::string& file) {
   if (answer && !answer->stuck_step) return {kExitDone, known->mount_point, answer->bytes};
   if (answer) {
     std::string const stats = file == "stats" ? answer->bytes : "";
-    return {Say(StuckReport(*known, *answer->stuck_step, stats), kExitNoAnswer),
-            known->mount_point, answer->bytes};
+    return {Say(StuckReport(*known, *answer->stuck_step, stats), kExitNoAnswer), known->mount_point,
+            answer->bytes};
   }
   const base::Error& error = answer.error();
   if (error.code == std::errc::timed_out)

@@ -69,8 +69,8 @@ void PrintText(const std::vector<Row>& rows) {
     mount_width = std::max(mount_width, row.entry.mount_point.size());
     source_width = std::max(source_width, row.entry.source.size());
   }
-  auto const line = [&](const std::string& mount, const std::string& source,
-                        const std::string& pid, const char* state) {
+  auto const line = [&](const std::string& mount, const std::string& source, const std::string& pid,
+                        const char* state) {
     std::printf("%-*s  %-*s  %8s  %s\n", static_cast<int>(mount_width), mount.c_str(),
                 static_cast<int>(source_width), source.c_str(), pid.c_str(), state);
   };

@@ -84,9 +84,8 @@ base::Status CheckSource(const Named& source) {
   return {};
 }
 
-base::Status CheckNestings(const MountConfig& config, const Named& source,
-                           const Named& mount_point, const Named& control,
-                           const Nestings& nestings) {
+base::Status CheckNestings(const MountConfig& config, const Named& source, const Named& mount_point,
+                           const Named& control, const Nestings& nestings) {
   const char* const kHidden = "the mount would cover it";
   const char* const kWritten = "the source is never written";
   if (!source.place.Is(mount_point.place))
@@ -132,8 +131,7 @@ base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string
   if (!mounts) return Pass(mounts.error());
   Nestings const nestings(*std::move(mounts));
   report.Step("source " + config.source);
-  if (auto status = CheckFolder(config.source, "source"); !status)
-    return Pass(status.error());
+  if (auto status = CheckFolder(config.source, "source"); !status) return Pass(status.error());
   auto const source = nestings.Find("source", config.source);
   if (!source) return Pass(source.error());
   base::Status status = CheckSource(*source);

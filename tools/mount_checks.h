@@ -30,9 +30,9 @@ MountHealth AwaitHealth(TimedChild& asked, base::Duration limit);
 // Told to the user, when something was done or is waited for.
 using Notice = std::function<void(const std::string&)>;
 
-// Takes over what a killed daemon left at MNT (and its control mount, folder and entry), waits up to
-// `wait` for one that is just ending, refuses MNT while a running one has it. Mounts of others are
-// left for CheckPaths to judge.
+// Takes over what a killed daemon left at MNT (and its control mount, folder and entry), waits up
+// to `wait` for one that is just ending, refuses MNT while a running one has it. Mounts of others
+// are left for CheckPaths to judge.
 base::Status ClearMountPoint(const std::string& mount_point, const Registry& registry,
                              base::Duration wait, const Notice& notice);
 

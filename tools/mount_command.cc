@@ -60,8 +60,7 @@ class Holdings {
 
   base::Result<DaemonInputs> Inputs() {
     DaemonInputs inputs{.config = config_};
-    inputs.source =
-        base::UniqueFd(open(entry_.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    inputs.source = base::UniqueFd(open(entry_.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!inputs.source.Valid()) return base::FailErrno(errno, "source " + entry_.source);
     inputs.config.source = entry_.source;
     inputs.dataset_folder = lock_->folders()[0];

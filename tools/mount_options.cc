@@ -9,8 +9,8 @@ namespace stokefs::tools {
 namespace {
 
 constexpr std::array<std::string_view, 9> kTaken = {
-    "allow_other", "default_permissions", "ro",         "nosuid",  "nodev",
-    "noexec",      "noatime",             "nodiratime", "relatime"};
+    "allow_other", "default_permissions", "ro",      "nosuid", "nodev", "noexec",
+    "noatime",     "nodiratime",          "relatime"};
 constexpr std::array<std::string_view, 10> kOfMountOnly = {
     "defaults", "auto", "noauto", "nofail", "user", "users", "nouser", "_netdev", "owner", "group"};
 
@@ -29,8 +29,7 @@ base::Status Judge(std::string_view word, std::vector<std::string>& taken) {
     return Refuse("mount option " + text + ": the type is always fuse.stokefs, by which stale " +
                   "mounts are found");
   bool const name = word.starts_with("fsname=") && word.size() > 7;
-  if (!name && !Contains(kTaken, word))
-    return Refuse("mount option \"" + text + "\" is not known");
+  if (!name && !Contains(kTaken, word)) return Refuse("mount option \"" + text + "\" is not known");
   if (std::find(taken.begin(), taken.end(), word) == taken.end()) taken.push_back(text);
   return {};
 }

@@ -33,8 +33,8 @@ bool IsGone(const base::Error& error) {
 std::string StuckStep(const TimedChild& child, const KnownMount& known) {
   auto const waiting = WaitingRequests(known.mount.minor);
   if (!waiting) return child.step();
-  return child.step() + " (" + std::to_string(*waiting) + " requests wait in the kernel, connection " +
-         std::to_string(known.mount.minor) + ")";
+  return child.step() + " (" + std::to_string(*waiting) +
+         " requests wait in the kernel, connection " + std::to_string(known.mount.minor) + ")";
 }
 
 }  // namespace

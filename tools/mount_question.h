@@ -1,4 +1,5 @@
-// Asks a mount's control files, in two seconds at most, and says what hangs when there is no answer.
+// Asks a mount's control files, in two seconds at most, and says what hangs when there is no
+// answer.
 #pragma once
 
 #include <optional>

@@ -68,8 +68,7 @@ bool IsStokefs(const MountEntry& entry) {
 
 bool IsAtOrBelow(std::string_view path, std::string_view folder) {
   if (folder == "/") return path.starts_with('/');
-  return path.starts_with(folder) &&
-         (path.size() == folder.size() || path[folder.size()] == '/');
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
 base::Result<MountTable> MountTable::Read() {

@@ -108,8 +108,8 @@ bool WaitForEnd(pid_t pid, uint64_t start_ticks, base::Duration limit) {
   auto const deadline = std::chrono::steady_clock::now() + limit;
   base::UniqueFd const process(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   while (IsRunning(pid, start_ticks)) {
-    auto const left = std::chrono::ceil<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    auto const left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     pollfd ended{.fd = process.Get(), .events = POLLIN, .revents = 0};
     // At most 50 ms at once: a pidfd may be missing, or that of a process that is half dead.

@@ -14,9 +14,9 @@ namespace stokefs::tools {
 
 struct ProcessState {
   pid_t pid = 0;
-  char state = '?';          // 'R', 'S', 'D', 'T' (stopped), 'Z' (dead, not yet reaped), ...
-  uint64_t start_ticks = 0;  // since boot; with the pid it names one process for ever
-  std::string name;          // comm: at most 15 bytes
+  char state = '?';           // 'R', 'S', 'D', 'T' (stopped), 'Z' (dead, not yet reaped), ...
+  uint64_t start_ticks = 0;   // since boot; with the pid it names one process for ever
+  std::string name;           // comm: at most 15 bytes
   bool fatal_signal = false;  // a SIGKILL, SIGTERM or SIGINT is on its way
 
   bool Dead() const { return state == 'Z' || state == 'X'; }

@@ -28,8 +28,8 @@ constexpr Unit kSizeUnits[] = {{"B", 1},
                                {"MiB", 1024.0 * 1024},
                                {"GiB", 1024.0 * 1024 * 1024},
                                {"TiB", 1024.0 * 1024 * 1024 * 1024}};
-constexpr Unit kDurationUnits[] = {{"ns", 1},   {"us", 1e3}, {"ms", 1e6},
-                                   {"s", 1e9},  {"m", 60e9}, {"h", 3600e9}};
+constexpr Unit kDurationUnits[] = {{"ns", 1},  {"us", 1e3}, {"ms", 1e6},
+                                   {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
 
 struct Amount {
   std::string_view number;

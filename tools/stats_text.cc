@@ -101,8 +101,8 @@ class Page {
   }
 
   // " (1,234/s)" while the refresh before is known.
-  std::string Rate(std::initializer_list<const char*> path, std::string (*show)(
-                                                                std::optional<double>)) {
+  std::string Rate(std::initializer_list<const char*> path,
+                   std::string (*show)(std::optional<double>)) {
     auto const now = Number(now_, path);
     auto const then = Number(earlier_, path);
     if (!now || !then || seconds_ <= 0) return "";

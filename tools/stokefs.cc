@@ -46,6 +46,7 @@ cxxopts::Options MountOptions() {
   add("config", "a TOML file whose keys are these flags' names; flags override it",
       cxxopts::value<std::string>(), "FILE");
   options.parse_positional({"source", "mount-point"});
+  options.show_positional_help();  // they are flags as well, as they are keys of the file
   return options;
 }
 
@@ -124,8 +125,7 @@ int Run(const std::vector<std::string>& words) {
     return kExitDone;
   }
   std::fprintf(stderr, "stokefs: %s (see stokefs --help)\n",
-               command.empty() ? "a command is missing"
-                               : ("no such command: " + command).c_str());
+               command.empty() ? "a command is missing" : ("no such command: " + command).c_str());
   return kExitRefused;
 }
 

@@ -34,9 +34,9 @@ std::string ProcessText(const KnownMount& known) {
   if (!process || process->start_ticks != known.entry->start_ticks)
     return "its process " + std::to_string(pid) + " is gone";
   // The command line lies in that process's memory, and reading it may wait for the process.
-  auto const command =
-      RunTimed(std::chrono::milliseconds(100),
-               [&](TimedChild::Reporter& report) { report.Output(CommandLine(pid)); });
+  auto const command = RunTimed(std::chrono::milliseconds(100), [&](TimedChild::Reporter& report) {
+    report.Output(CommandLine(pid));
+  });
   std::string text = "process " + std::to_string(pid) + " (" +
                      (command ? *command : process->name) + ") is " + StateText(process->state);
   std::string const threads = ThreadsText(pid);
@@ -75,8 +75,8 @@ std::string ParkedText(const std::string& stats) {
 
 std::string StuckReport(const KnownMount& known, const std::string& step,
                         const std::string& stats) {
-  std::string text = known.mount_point + " does not answer: " + ProcessText(known) +
-                     "; stuck request: " + step;
+  std::string text =
+      known.mount_point + " does not answer: " + ProcessText(known) + "; stuck request: " + step;
   if (!stats.empty()) text += ParkedText(stats);
   std::replace(text.begin(), text.end(), '\n', ' ');
   return text;

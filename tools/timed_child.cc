@@ -104,8 +104,8 @@ base::Result<std::string> TimedChild::Wait(base::Duration limit) {
   auto const deadline = std::chrono::steady_clock::now() + limit;
   std::array<char, 65536> piece;
   while (!done_) {
-    auto const left = std::chrono::ceil<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    auto const left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd readable{.fd = from_.Get(), .events = POLLIN, .revents = 0};
     int const ready = left.count() <= 0 ? 0 : poll(&readable, 1, static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;

@@ -52,9 +52,9 @@ base::Status Busy(const std::string& mount_point) {
     }
   });
   if (found && !found->empty()) users = " by " + *found;
-  return base::Fail(std::errc::device_or_resource_busy,
-                    mount_point + " is in use" + users + "; end that, or stokefs unmount --force " +
-                        mount_point);
+  return base::Fail(
+      std::errc::device_or_resource_busy,
+      mount_point + " is in use" + users + "; end that, or stokefs unmount --force " + mount_point);
 }
 
 base::Status AwaitEnd(const RegistryEntry& entry, const Registry& registry) {

@@ -184,9 +184,9 @@ TEST(MountOptions, KernelOptionsAreKeptAndThoseOfFstabLeftOut) {
 }
 
 TEST(MountOptions, OthersAreRefusedByName) {
-  for (const char* text : {"rw", "subtype=x", "subtype", "suid", "dev", "exec", "fsname=", "direct_io",
-                           "allow_other=1", "ro ", "max_read=4096", "auto_unmount", "fd=3",
-                           "rootmode=40000", "user_id=0", "blkdev"}) {
+  for (const char* text : {"rw", "subtype=x", "subtype", "suid", "dev", "exec",
+                           "fsname=", "direct_io", "allow_other=1", "ro ", "max_read=4096",
+                           "auto_unmount", "fd=3", "rootmode=40000", "user_id=0", "blkdev"}) {
     auto const options = ParseMountOptions(std::string("noatime,") + text);
     ASSERT_FALSE(options) << text;
     EXPECT_NE(options.error().message.find(text), std::string::npos) << options.error().message;

@@ -37,10 +37,33 @@ TEST(Sizes, UnitsOfThousandAndOf1024AreToldApart) {
 }
 
 TEST(Sizes, WhatIsNoSizeIsNamedInTheError) {
-  for (const char* text :
-       {"", " ", "GiB", "-1", "+1", "1.5", "1.", ".5GiB", "1..5GiB", "1gib", "1GIB", "1G", "1M", "4k",
-        "4 096", "0x10", "1e3", "4GiB ", " 4GiB", "4GiBs", "4 GiB", "18446744073709551616",
-        "16777216TiB", "99999999999999999999TB", "nan", "inf", "4\xc2\xa0GiB"}) {
+  for (const char* text : {"",
+                           " ",
+                           "GiB",
+                           "-1",
+                           "+1",
+                           "1.5",
+                           "1.",
+                           ".5GiB",
+                           "1..5GiB",
+                           "1gib",
+                           "1GIB",
+                           "1G",
+                           "1M",
+                           "4k",
+                           "4 096",
+                           "0x10",
+                           "1e3",
+                           "4GiB ",
+                           " 4GiB",
+                           "4GiBs",
+                           "4 GiB",
+                           "18446744073709551616",
+                           "16777216TiB",
+                           "99999999999999999999TB",
+                           "nan",
+                           "inf",
+                           "4\xc2\xa0GiB"}) {
     auto const bytes = ParseSize(text);
     ASSERT_FALSE(bytes) << text;
     EXPECT_EQ(bytes.error().code, std::errc::invalid_argument);

@@ -35,8 +35,8 @@ TEST(StatsText, SaysWhatAPersonAsksFor) {
 }
 
 TEST(StatsText, RatesComeFromTheAnswerBefore) {
-  auto const text = StatsText("/mnt", R"({"reads": {"samples": 3000}})",
-                              R"({"reads": {"samples": 1000}})", 2);
+  auto const text =
+      StatsText("/mnt", R"({"reads": {"samples": 3000}})", R"({"reads": {"samples": 1000}})", 2);
   EXPECT_NE(text->find("3,000 samples (1,000/s)"), std::string::npos) << *text;
 }
 

@@ -13,7 +13,8 @@ using std::chrono::seconds;
 TEST(TimedChild, HandsBackAllOutput) {
   auto const got = RunTimed(seconds(20), [](TimedChild::Reporter& report) {
     report.Step("writing");
-    for (int i = 0; i < 100; ++i) report.Output(std::string(100000, static_cast<char>('a' + i % 26)));
+    for (int i = 0; i < 100; ++i)
+      report.Output(std::string(100000, static_cast<char>('a' + i % 26)));
   });
   ASSERT_TRUE(got);
   EXPECT_EQ(got->size(), 10'000'000u);
@@ -36,7 +37,8 @@ TEST(TimedChild, ALateChildIsLeftWithItsLastStep) {
     for (;;) pause();
   });
   ASSERT_TRUE(child);
-  // The step is told before the wait is over, so this much is no race on a machine that runs at all.
+  // The step is told before the wait is over, so this much is no race on a machine that runs at
+  // all.
   auto const got = (*child)->Wait(seconds(2));
   ASSERT_FALSE(got);
   EXPECT_EQ(got.error().code, std::errc::timed_out);
