@@ -132,6 +132,8 @@ TEST_F(CatalogCompareTest, FolderOfManyStaleFilesIsComparedOncePerInterval) {
   size_t const opens = mount.faults.OpenCount("a");
   for (int i = 0; i < 100; ++i) mount->OnStale(mount.Find("a/stays"));
   Await([&] { return mount.faults.OpenCount("a") == opens + 1; });
+  // Whether the first comparison came before all of them or amid them: these want one more.
+  for (int i = 0; i < 100; ++i) mount->OnStale(mount.Find("a/stays"));
   mount.clock.Advance(std::chrono::seconds(2));
   Await([&] { return mount.faults.OpenCount("a") == opens + 2; });
 }
