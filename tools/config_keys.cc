@@ -115,7 +115,7 @@ constexpr ConfigKey kKeys[] = {
      SetCacheDir},
     {"memory", "", KeyKind::kSize, "SIZE",
      "bytes of the memory tier, at most half of the machine's (default: 4GiB, or that half)",
-     SetSize<&C::memory, Range{16 * kMiB, 1024 * kTiB}>},
+     SetSize<&C::memory, Range{kMiB, 1024 * kTiB}>},
     {"disk", "", KeyKind::kSize, "SIZE",
      "bytes of the disk tier over all cache directories; 0: none (default: 100GiB)",
      SetSize<&C::disk, Range{0, 1024 * 1024 * kTiB}>},
