@@ -125,6 +125,12 @@ base::Status CheckControl(const Named& control, const MountTable& mounts) {
   return {};
 }
 
+base::Status CheckDevice() {
+  // Opening it tells nothing to a user: fusermount3, which is root's, opens it for them.
+  if (access("/dev/fuse", F_OK) == 0) return {};
+  return base::FailErrno(errno, "no mount is possible: /dev/fuse");
+}
+
 base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string& control_path,
                                     TimedChild::Reporter& report) {
   auto mounts = MountTable::Read();
@@ -145,6 +151,7 @@ base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string
   status = CheckMountPoint(*mount_point, *source, nestings.mounts());
   if (status) status = CheckControl(*control, nestings.mounts());
   if (status) status = CheckNestings(config, *source, *mount_point, *control, nestings);
+  if (status) status = CheckDevice();
   if (!status) return Pass(status.error());
   return CheckedPaths{source->place.canonical(), control->place.canonical()};
 }

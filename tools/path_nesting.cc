@@ -15,23 +15,28 @@ namespace stokefs::tools {
 
 base::Result<PathPlace> PathPlace::Of(const std::string& path, const MountTable& mounts) {
   PathPlace place;
-  std::string existing = path;
-  std::unique_ptr<char, void (*)(void*)> real(nullptr, free);
-  for (;;) {
-    real.reset(realpath(existing.c_str(), nullptr));
-    if (real) break;
-    if (errno != ENOENT || existing == "/") return base::FailErrno(errno, existing);
-    size_t const slash = existing.rfind('/');
-    place.missing_ = existing.substr(slash) + place.missing_;
-    existing = slash == 0 ? "/" : existing.substr(0, slash);
-  }
-  std::string const found = real.get();
-  if (place.missing_.find("/..") != std::string::npos) {
-    // What does not exist is no link: there "a/.." is nothing. The rest may exist again.
-    std::filesystem::path const whole(found + place.missing_);
-    if (std::string plain = whole.lexically_normal().string(); plain != path) {
-      return Of(plain, mounts);
+  std::string found = "/";
+  // One name at a time: those that do not exist would be plain folders, so ".." takes them back.
+  for (size_t at = 1; at < path.size();) {
+    size_t const end = std::min(path.find('/', at), path.size());
+    std::string const name = path.substr(at, end - at);
+    at = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (!place.missing_.empty()) {
+      if (name == "..")
+        place.missing_.resize(place.missing_.rfind('/'));
+      else
+        place.missing_ += "/" + name;
+      continue;
     }
+    std::string const next = (found == "/" ? "" : found) + "/" + name;
+    std::unique_ptr<char, void (*)(void*)> const real(realpath(next.c_str(), nullptr), free);
+    if (real)
+      found = real.get();
+    else if (errno == ENOENT)
+      place.missing_ = "/" + name;
+    else
+      return base::FailErrno(errno, next);
   }
   place.canonical_ = (found == "/" && !place.missing_.empty() ? "" : found) + place.missing_;
 

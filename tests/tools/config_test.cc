@@ -151,7 +151,7 @@ TEST(Config, AMistakeInTheFileIsToldWithLineAndKey) {
 TEST(Config, AMistakeInAFlagIsToldWithItsName) {
   for (const Flag& flag : std::vector<Flag>{{"memory", "lots"},
                                             {"memory", ""},
-                                            {"memory", "1000kB"},
+                                            {"memory", "1023KiB"},
                                             {"disk", "-1"},
                                             {"page-cache", "KEEP"},
                                             {"cache-dir", ""},

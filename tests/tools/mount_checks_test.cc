@@ -63,7 +63,8 @@ TEST(MountChecks, WhatIsNotThereIsNamed) {
 TEST(MountChecks, NothingLiesAtOrBelowTheMountPoint) {
   Places places;
   ASSERT_EQ(symlink("mnt", (places / "link").c_str()), 0);
-  for (const char* below : {"mnt", "mnt/x", "mnt/x/y", "link/x", "cache/../mnt/x"}) {
+  for (const char* below :
+       {"mnt", "mnt/x", "mnt/x/y", "link/x", "cache/../mnt/x", "new/../mnt/x"}) {
     Places other;
     ASSERT_EQ(symlink("mnt", (other / "link").c_str()), 0);
     other.config.cache_dir.push_back(other / below);
