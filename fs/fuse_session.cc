@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "base/executor.h"
-#include "base/file.h"
 
 namespace stokefs::fs {
 namespace {
@@ -33,13 +32,6 @@ std::string Escaped(const std::string& option) {
   return text;
 }
 
-// libfuse does not say why it could not mount; this finds the commonest reason.
-base::Status FuseDeviceOpens() {
-  base::UniqueFd const device(open("/dev/fuse", O_RDWR | O_CLOEXEC));
-  if (device.Valid()) return {};
-  return base::FailErrno(errno, "/dev/fuse");
-}
-
 }  // namespace
 
 FuseSession::FuseSession(Options options, fuse_session* session)
@@ -49,9 +41,6 @@ base::Result<std::unique_ptr<FuseSession>> FuseSession::Mount(Options options,
                                                               const fuse_lowlevel_ops& operations,
                                                               void* handler) {
   InstallWakeSignal();
-  if (base::Status const device = FuseDeviceOpens(); !device) {
-    return base::Wrap(device.error(), "cannot mount at " + options.mount_point);
-  }
   fuse_args args = FUSE_ARGS_INIT(0, nullptr);
   fuse_opt_add_arg(&args, "stokefs");
   std::vector<std::string> mount_options = options.options;

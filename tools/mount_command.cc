@@ -114,10 +114,9 @@ class Holdings {
     return {};
   }
 
-  // 0555, so that nothing is written below the control mount while it is not there. fusermount3
-  // mounts only where its user may write.
+  // 0555, so that nothing is written below the control mount while it is not there.
   base::Status TakeControlFolder() {
-    if (mkdir(entry_.control_path.c_str(), geteuid() == 0 ? 0555 : 0700) == 0) {
+    if (mkdir(entry_.control_path.c_str(), 0555) == 0) {
       entry_.control_made = true;
       return {};
     }

@@ -221,7 +221,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
               .read_p99_us = origin.latency.QuantileUs(0.99)};
   cache::MemoryUsage const memory = memory_->Usage();
   s.memory = {.used_bytes = memory.used_bytes,
-              .budget_bytes = memory.budget_bytes,
+              .budget_bytes = inputs_.config.memory,  // as asked for; the arena has whole pages
               .payload_bytes = memory.payload_bytes,
               .slots = memory.slot_count,
               .evicted = memory.evicted_count};
