@@ -56,7 +56,7 @@ class OddTree(SharedMount):
                 for pictured in (expected[path], found.get(path, {})):
                     pictured.pop("target", None), pictured.pop("size", None)
         self.assertEqual([], odd_tree.differences(expected, found))
-        self.assertGreater(len(expected), 200)
+        self.assertGreater(len(expected), 150)  # an odd tree indeed
 
     def test_find_prints_the_same(self):
         # Names, kinds, sizes, modes, owners, times, targets, links; a folder's size is its own.
