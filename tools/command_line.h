@@ -32,6 +32,7 @@ class CommandLine {
       spelled.push_back(flags_ended ? word : WithDashes(word));
     }
     std::vector<const char*> pointers;
+    pointers.reserve(spelled.size());
     for (const std::string& word : spelled) pointers.push_back(word.c_str());
     try {
       auto const result = options.parse(static_cast<int>(pointers.size()), pointers.data());

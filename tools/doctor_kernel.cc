@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <sstream>
 
 #include "base/file.h"
 #include "base/machine_memory.h"
 #include "tools/doctor.h"
+#include "tools/mount_options.h"
 #include "tools/mount_table.h"
 #include "tools/sizes.h"
 
@@ -59,14 +59,7 @@ Finding ExamineFusermount() {
 }
 
 Finding ExamineAllowOther() {
-  auto const text = base::ReadFile("/etc/fuse.conf");
-  std::istringstream lines(text ? *text : "");
-  bool allowed = false;
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string word;
-    if (words >> word && word == "user_allow_other") allowed = true;
-  }
+  bool const allowed = UsersMayAllowOthers();
   return {.name = "user_allow_other",
           .ok = allowed || geteuid() == 0,
           .found = allowed ? "set in /etc/fuse.conf"

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "tools/dataset_lock.h"
 #include "tools/detach.h"
 #include "tools/exit_status.h"
+#include "tools/mount_options.h"
 #include "tools/mount_table.h"
 #include "tools/path_nesting.h"
 #include "tools/process_state.h"
@@ -63,7 +65,7 @@ class Nestings {
 
 base::Status CheckMountPoint(const Named& mount_point, const Named& source,
                              const MountTable& mounts) {
-  base::Status const folder = CheckFolder(mount_point.place.canonical(), "mount point");
+  base::Status folder = CheckFolder(mount_point.place.canonical(), "mount point");
   if (!folder) return folder;
   auto const there = mounts.At(mount_point.place.canonical());
   // Over the source itself is fine, also where that is a file system of its own.
@@ -125,6 +127,16 @@ base::Status CheckControl(const Named& control, const MountTable& mounts) {
   return {};
 }
 
+// fusermount3 would refuse it too, but say less.
+base::Status CheckOptions(const MountConfig& config) {
+  bool const asked =
+      std::find(config.option.begin(), config.option.end(), "allow_other") != config.option.end();
+  if (!asked || geteuid() == 0 || UsersMayAllowOthers()) return {};
+  return Refuse(
+      "mount option allow_other: /etc/fuse.conf must have a line user_allow_other before a user "
+      "may give it");
+}
+
 base::Status CheckDevice() {
   // Opening it tells nothing to a user: fusermount3, which is root's, opens it for them.
   if (access("/dev/fuse", F_OK) == 0) return {};
@@ -151,6 +163,7 @@ base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string
   status = CheckMountPoint(*mount_point, *source, nestings.mounts());
   if (status) status = CheckControl(*control, nestings.mounts());
   if (status) status = CheckNestings(config, *source, *mount_point, *control, nestings);
+  if (status) status = CheckOptions(config);
   if (status) status = CheckDevice();
   if (!status) return Pass(status.error());
   return CheckedPaths{source->place.canonical(), control->place.canonical()};

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <sstream>
 
+#include "base/file.h"
 #include "tools/exit_status.h"
 
 namespace stokefs::tools {
@@ -35,6 +37,17 @@ base::Status Judge(std::string_view word, std::vector<std::string>& taken) {
 }
 
 }  // namespace
+
+bool UsersMayAllowOthers() {
+  auto const text = base::ReadFile("/etc/fuse.conf");
+  std::istringstream lines(text ? *text : "");
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string word;
+    if (words >> word && word == "user_allow_other") return true;
+  }
+  return false;
+}
 
 base::Result<std::vector<std::string>> ParseMountOptions(std::string_view text) {
   std::vector<std::string> taken;

@@ -14,4 +14,7 @@ namespace stokefs::tools {
 // refused by name. A mount is always read-only, so `rw` is refused with that reason.
 base::Result<std::vector<std::string>> ParseMountOptions(std::string_view text);
 
+// /etc/fuse.conf has user_allow_other: users other than root may give allow_other.
+bool UsersMayAllowOthers();
+
 }  // namespace stokefs::tools

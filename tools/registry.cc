@@ -147,9 +147,9 @@ base::Status Registry::Write(const RegistryEntry& entry) const {
 void Registry::Remove(const std::string& id) const { unlink(FileOf(id).c_str()); }
 
 std::optional<RegistryEntry> Registry::Read(const std::string& id) const {
-  for (const std::string& folder : {folder_, also_read_}) {
-    if (folder.empty()) continue;
-    auto const text = base::ReadFile(folder + "/" + id + ".json");
+  for (const Registry& registry : {Registry(folder_), Registry(also_read_)}) {
+    if (registry.folder_.empty()) continue;
+    auto const text = base::ReadFile(registry.FileOf(id));
     if (text)
       if (auto entry = FromJson(id, *text)) return entry;
   }

@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <set>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "tools/config.h"
@@ -53,6 +54,32 @@ TEST(ConfigExamples, TheFullOneNamesEveryKeyAndItsDefault) {
   EXPECT_EQ(config->origin_deadline, defaults.origin_deadline);
   EXPECT_EQ(config->parked_reads, defaults.parked_reads);
   EXPECT_EQ(config->scan_threads, defaults.scan_threads);
+}
+
+// "(default: 8)" in the help of a key.
+std::string DefaultOf(const ConfigKey& key) {
+  std::string const help(key.help);
+  size_t const at = help.find("(default: ");
+  if (at == std::string::npos) return "";
+  std::string const value = help.substr(at + 10, help.find(')', at) - at - 10);
+  // Defaults that depend on the machine are sentences.
+  return value.find_first_of(" $/") == std::string::npos ? value : "";
+}
+
+TEST(ConfigExamples, TheHelpTellsTheSameDefaults) {
+  auto const text = base::ReadFile(std::string(STOKEFS_CONFIGS) + "/stokefs.toml");
+  ASSERT_TRUE(text);
+  int told = 0;
+  for (const ConfigKey& key : ConfigKeys()) {
+    std::string const value = DefaultOf(key);
+    if (value.empty()) continue;
+    ++told;
+    std::string const line = "\n" + std::string(key.name) + " = ";
+    EXPECT_TRUE(text->find(line + value + "\n") != std::string::npos ||
+                text->find(line + "\"" + value + "\"") != std::string::npos)
+        << key.name << " " << value;
+  }
+  EXPECT_GE(told, 9);
 }
 
 }  // namespace

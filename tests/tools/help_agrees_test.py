@@ -8,7 +8,8 @@ import sys
 import unittest
 
 COMMANDS = {"stokefs": ["mount", "unmount", "list", "doctor"], "fsctl": ["stats", "events", "config"]}
-PROGRAMS = {"stokefs": sys.argv[1], "fsctl": sys.argv[2]}
+STOKEFS = sys.argv[1]
+PROGRAMS = {"stokefs": STOKEFS, "fsctl": sys.argv[2]}
 PAGES = sys.argv[3]
 FLAG = re.compile(r"(?:^|[\s,])(--[a-z][a-z-]+|-[a-z])(?=[\s,=\[]|$)")
 
@@ -54,6 +55,19 @@ class HelpAgrees(unittest.TestCase):
                     helped = flags_of_help(program, command)
                     self.assertIn("--help", helped)
                     self.assertEqual(helped, told)
+
+    def test_defaults(self):
+        done = subprocess.run([STOKEFS, "mount", "--help"], capture_output=True, text=True,
+                              timeout=60, check=True)
+        words = " ".join(done.stdout.split())
+        helped = re.findall(r" --([a-z-]+) (?:(?! --[a-z]).)*?\(default: ([0-9A-Za-z]+)\)", words)
+        self.assertGreater(len(helped), 8)
+        with open(f"{PAGES}/stokefs.1", encoding="utf-8") as page:
+            entries = page.read().replace("\\-", "-").split(".TP\n")
+        for flag, value in helped:
+            with self.subTest(flag=flag):
+                entry = next(text for text in entries if f"--{flag}\\fR" in text)
+                self.assertIn(f"Default: {value}.", entry)
 
     def test_commands(self):
         for program, commands in COMMANDS.items():
