@@ -267,8 +267,8 @@ base::Status ClearMountPoint(const std::string& mount_point, const Registry& reg
       return NoAnswer("mount point " + mount_point + " is still held by " + HolderText(entry) +
                       ", which is ending");
     if (!told)
-      notice("waiting for process " + std::to_string(entry->pid) + " to end, which has " +
-             mount_point);
+      notice("waiting for process " + std::to_string(entry->pid) + ", which is " +
+             (ours ? "ending" : "starting or ending") + " at " + mount_point);
     told = true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }

@@ -30,11 +30,17 @@ bool IsGone(const base::Error& error) {
 }
 
 // What hangs, with the count of requests that wait in the kernel: asked while ours is one of them.
-std::string StuckStep(const TimedChild& child, const KnownMount& known) {
-  auto const waiting = WaitingRequests(known.mount.minor);
+std::string StuckStep(const TimedChild& child, uint32_t connection) {
+  auto const waiting = WaitingRequests(connection);
   if (!waiting) return child.step();
-  return child.step() + " (" + std::to_string(*waiting) +
-         " requests wait in the kernel, connection " + std::to_string(known.mount.minor) + ")";
+  return child.step() + " (" + std::to_string(*waiting) + " waiting in the kernel, connection " +
+         std::to_string(connection) + ")";
+}
+
+std::string StuckStep(const TimedChild& child, const std::string& control) {
+  auto const mounts = MountTable::Read();
+  auto const there = mounts ? mounts->At(control) : std::nullopt;
+  return there ? StuckStep(child, there->minor) : child.step();
 }
 
 }  // namespace
@@ -74,7 +80,7 @@ base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string&
   auto control = ReadLink(known.mount_point, **child, limit / 2);
   Answer answer;
   if (!control) {
-    if ((*child)->late()) answer.stuck_step = StuckStep(**child, known);
+    if ((*child)->late()) answer.stuck_step = StuckStep(**child, known.mount.minor);
     if (IsGone(control.error()) || !known.entry)
       return answer.stuck_step ? NoAnswer(*answer.stuck_step) : Pass(control.error());
     control = known.entry->control_path;
@@ -96,9 +102,12 @@ base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string&
   if (!reader) return Pass(reader.error());
   auto bytes = (*reader)->Wait(deadline - std::chrono::steady_clock::now());
   if (!bytes) {
-    if ((*reader)->late())
-      return NoAnswer(answer.stuck_step ? *answer.stuck_step + " and " + (*reader)->step()
-                                        : (*reader)->step());
+    if ((*reader)->late()) {
+      // A link beside MNT is relative, and then the table has the control mount by another name.
+      std::string const name_in_table = known.entry ? known.entry->control_path : *control;
+      std::string const step = StuckStep(**reader, name_in_table);
+      return NoAnswer(answer.stuck_step ? *answer.stuck_step + ", and " + step : step);
+    }
     // The control mount has nothing, and the dataset mount hangs: the latter is the news.
     if (answer.stuck_step) return NoAnswer(*answer.stuck_step);
     return Pass(bytes.error());
