@@ -166,6 +166,7 @@ base::Status ServingStack::RemountControl() {
 bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
+  kernel_.Attach(nullptr);  // no notification may meet a closed connection
   if (dataset_ != nullptr) dataset_->Stop();
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
