@@ -8,7 +8,7 @@
 #include <bit>
 #include <cstddef>
 #include <memory>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace stokefs::base {
@@ -20,10 +20,10 @@ class SegmentedArray {
   const T& operator[](size_t index) const { return segments_[index >> kShift][index & kMask]; }
   size_t size() const { return size_; }
 
-  void PushBack(const T& value) {
+  void PushBack(T value) {
     if (size_ == segments_.size() << kShift)
       segments_.push_back(std::make_unique_for_overwrite<T[]>(size_t{1} << kShift));
-    (*this)[size_++] = value;
+    (*this)[size_++] = std::move(value);
   }
   // Appends copies of `value` until there are at least `count` elements.
   void GrowTo(size_t count, const T& value) {
@@ -35,7 +35,6 @@ class SegmentedArray {
   }
 
  private:
-  static_assert(std::is_trivially_copyable_v<T>);
   // About 64 KiB a segment: the directory of a million 32-byte entries is 4 KiB, in the L1 cache.
   static constexpr size_t kShift = std::bit_width((size_t{1} << 16) / sizeof(T)) - 1;
   static constexpr size_t kMask = (size_t{1} << kShift) - 1;

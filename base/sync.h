@@ -96,9 +96,8 @@ class CondVar {
   template <typename Rep, typename Period>
   bool WaitFor(Mutex& mutex, std::chrono::duration<Rep, Period> timeout) REQUIRES(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
-    // wait_until on the system clock: gcc 12's wait_for ends in pthread_cond_clockwait, which the
-    // thread sanitizer of the compilers supported here does not know.
-    auto const status = condition_.wait_until(lock, std::chrono::system_clock::now() + timeout);
+    // The steady clock's time: setting the machine's clock neither shortens nor stretches it.
+    auto const status = condition_.wait_for(lock, timeout);
     lock.release();
     return status == std::cv_status::no_timeout;
   }

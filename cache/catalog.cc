@@ -55,8 +55,9 @@ base::Result<std::unique_ptr<Catalog>> Catalog::Open(Options options,
   auto const root = StatRoot(*lister);
   if (!root) return base::Wrap(root.error(), "source");
   if (root->type != FileType::kFolder) return base::FailErrno(ENOTDIR, "source");
-  return std::unique_ptr<Catalog>(new Catalog(
-      std::make_unique<Impl>(std::move(options), std::move(lister), *root, journal, clock)));
+  auto impl = std::make_unique<Impl>(std::move(options), std::move(lister), *root, journal, clock);
+  impl->OpenKept();
+  return std::unique_ptr<Catalog>(new Catalog(std::move(impl)));
 }
 
 Catalog::Catalog(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

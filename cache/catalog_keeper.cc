@@ -6,18 +6,34 @@
 #include "cache/layout_summary.h"
 
 namespace stokefs::cache {
+namespace {
+
+// A dataset that keeps changing is summed up (0.3 s for a million files) and written (100 MB)
+// no more often than this.
+constexpr std::chrono::seconds kSummaryIntervalMin(1);
+constexpr std::chrono::seconds kKeepIntervalMin(60);
+// How late work whose time has come may be noticed.
+constexpr std::chrono::milliseconds kRetryPeriod(50);
+
+}  // namespace
 
 Catalog::Impl::Impl(Options options, std::unique_ptr<FolderLister> lister, const OriginStat& root,
                     base::Journal& journal, const base::Clock& clock)
     : options_(std::move(options)),
       lister_(std::move(lister)),
+      source_({.path = options_.source_paths.empty() ? "" : options_.source_paths.front(),
+               .root_inode = root.inode,
+               .layout = options_.layout,
+               .extent_bytes = options_.extent_bytes}),
       journal_(journal),
+      clock_(clock),
       link_lines_(journal, "link leads out of the source"),
       error_lines_(journal, "scan"),
       flights_({.deadline = options_.listing_deadline}, clock),
       table_(root),
       scan_({.threads = options_.scan_threads}, *lister_,
-            {.next = [this] { return NextUnlisted(); }, .on_done = [this] { Wake(); }}) {}
+            {.next = [this] { return NextUnlisted(); }, .on_done = [this] { Wake(); }}),
+      rescan_pool_({.name = "rescan", .threads_max = kRescanThreads, .idle_priority = true}) {}
 
 Catalog::Impl::~Impl() { Stop(std::chrono::hours(24)); }
 
@@ -28,7 +44,7 @@ void Catalog::Impl::Start(ChangeListener* listener) {
     base::MutexLock lock(mu_);
     keeper_ended_ = false;
   }
-  keeper_ = std::thread([this] { Keep(); });
+  keeper_ = std::thread([this] { Run(); });
 }
 
 bool Catalog::Impl::Stop(std::chrono::milliseconds limit) {
@@ -43,8 +59,10 @@ bool Catalog::Impl::Stop(std::chrono::milliseconds limit) {
     stopping_ = true;
     work_or_stop_.Signal();
   }
+  if (load_ != nullptr) load_->Kill();
   flights_.End();
-  bool const is_scan_ended = scan_.Stop(left());
+  bool is_scan_ended = scan_.Stop(left());
+  is_scan_ended = rescan_pool_.Stop(left()) && is_scan_ended;
   bool is_keeper_ended = false;
   {
     base::MutexLock lock(mu_);
@@ -61,11 +79,15 @@ bool Catalog::Impl::Stop(std::chrono::milliseconds limit) {
   return is_scan_ended && is_keeper_ended;
 }
 
-void Catalog::Impl::Keep() {
+void Catalog::Impl::Run() {
   base::PrepareThread("catalog");
+  Load();
   scan_.Kick();
+  StartComparisons();
   while (WaitForWork()) {
-    if (scan_.IsBackgroundDone() && flights_.IsIdle()) Complete();
+    ApplyComparisons();
+    StartComparisons();
+    if (IsSettled()) Complete();
   }
   base::MutexLock lock(mu_);
   keeper_ended_ = true;
@@ -75,20 +97,60 @@ void Catalog::Impl::Keep() {
 // False: stop.
 bool Catalog::Impl::WaitForWork() {
   base::MutexLock lock(mu_);
-  while (!woken_ && !stopping_) work_or_stop_.Wait(mu_);
+  while (!woken_ && !stopping_) {
+    bool const is_later = stale_.AnyWanted() || is_unsettled_;
+    if (!is_later) {
+      work_or_stop_.Wait(mu_);
+    } else if (!work_or_stop_.WaitFor(mu_, kRetryPeriod)) {
+      break;
+    }
+  }
   woken_ = false;
   return !stopping_;
 }
 
+// Nothing is on its way that would change the table soon.
+bool Catalog::Impl::IsSettled() {
+  if (!scan_.IsBackgroundDone() || !flights_.IsIdle()) return false;
+  base::MutexLock lock(mu_);
+  return !rescanning_ && stale_.RunningCount() == 0;
+}
+
+// Sums up and writes what changed, each now or when its interval has passed.
 void Catalog::Impl::Complete() {
-  std::vector<LaidOutSample> samples;
   uint64_t change_count = 0;
   {
-    base::MutexLock lock(mu_);
-    base::ReaderLock table_lock(table_mu_);
+    base::ReaderLock lock(table_mu_);
     change_count = table_.ChangeCount();
-    if (summary_ && summary_change_count_ == change_count) return;
   }
+  auto const is_summed_up = [&]() REQUIRES(mu_) {
+    return summary_ && summary_change_count_ == change_count;
+  };
+  bool is_due = false;
+  {
+    base::MutexLock lock(mu_);
+    is_due = !is_summed_up() && clock_.Now() >= next_summary_;
+  }
+  if (is_due) SumUp();
+  LayoutSummary summary;
+  {
+    base::MutexLock lock(mu_);
+    if (is_due) next_summary_ = clock_.Now() + kSummaryIntervalMin;
+    is_due = is_summed_up() && kept_change_count_ != change_count && clock_.Now() >= next_keep_;
+    if (is_due) summary = *summary_;
+  }
+  bool const is_written = is_due && Keep(summary, change_count);
+  base::MutexLock lock(mu_);
+  if (is_written) {
+    kept_change_count_ = change_count;
+    next_keep_ = clock_.Now() + kKeepIntervalMin;
+  }
+  is_unsettled_ = !is_summed_up() || kept_change_count_ != change_count;
+}
+
+void Catalog::Impl::SumUp() {
+  std::vector<LaidOutSample> samples;
+  uint64_t change_count = 0;
   {
     base::ReaderLock lock(table_mu_);
     change_count = table_.ChangeCount();
@@ -101,13 +163,15 @@ void Catalog::Impl::Complete() {
   summary_change_count_ = change_count;
 }
 
-void Catalog::Impl::OnStale(NodeId) {}
-
 CatalogProgress Catalog::Impl::Progress() const {
   CatalogProgress progress;
   {
     base::MutexLock lock(mu_);
-    progress.state = summary_ ? CatalogState::kComplete : CatalogState::kScanning;
+    progress.state = loading_   ? CatalogState::kLoading
+                     : summary_ ? CatalogState::kComplete
+                                : CatalogState::kScanning;
+    progress.loaded = loaded_;
+    progress.rescanning = rescanning_;
   }
   progress.scan_errors = error_lines_.Count();
   base::ReaderLock lock(table_mu_);

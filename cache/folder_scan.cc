@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,7 @@ constexpr size_t kBatchCount = 128;
 // What the stats of some entries brought besides the listing's own fields.
 struct BatchOutcome {
   std::vector<std::pair<size_t, std::string>> targets;
+  std::vector<std::string> failed;
   uint64_t errors = 0;
   std::string error;
 
@@ -35,6 +37,7 @@ void StatBatch(const OpenedFolder& folder, FolderListing& listing, size_t first,
     }
     listing.Drop(i);
     if (answer.error().code == std::errc::no_such_file_or_directory) continue;
+    outcome.failed.emplace_back(listing.Name(i));
     outcome.AddError(std::move(answer.error().message));
   }
 }
@@ -62,6 +65,7 @@ base::Result<std::unique_ptr<OpenedFolder>> OpenAndReadNames(FolderLister& liste
 
 void Merge(BatchOutcome outcome, ScannedFolder& into) {
   for (auto const& [index, target] : outcome.targets) into.listing.SetTarget(index, target);
+  std::move(outcome.failed.begin(), outcome.failed.end(), std::back_inserter(into.failed));
   if (into.errors == 0) into.error = std::move(outcome.error);
   into.errors += outcome.errors;
 }

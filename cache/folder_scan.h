@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/executor.h"
 #include "base/result.h"
@@ -21,10 +22,11 @@
 
 namespace stokefs::cache {
 
-// `listing` is sorted; entries that vanished meanwhile are not in it. `errors` counts entries left
-// out because their stat failed or their name cannot be shown; `error` tells the first of them.
+// `listing` is sorted; entries that vanished meanwhile are not in it, nor those whose stat
+// `failed`. `errors` counts these and names that cannot be shown; `error` tells the first.
 struct ScannedFolder {
   FolderListing listing;
+  std::vector<std::string> failed;
   uint64_t errors = 0;
   std::string error;
 };

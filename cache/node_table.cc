@@ -34,9 +34,9 @@ uint32_t NodeTable::SetOf(const OriginStat& stat) {
 
 NodeId NodeTable::AddNode(NodeId parent, std::string_view name, const OriginStat& stat,
                           std::string_view target) {
-  STOKEFS_CHECK(nodes_.Count() < 0xFFFFFFF0u);
+  STOKEFS_CHECK(nodes_.size() < 0xFFFFFFF0u);
   STOKEFS_CHECK(target.size() == (stat.type == FileType::kSymlink ? stat.size_bytes : 0));
-  NodeId const node{static_cast<uint32_t>(nodes_.Count() + 1)};
+  NodeId const node{static_cast<uint32_t>(nodes_.size() + 1)};
   bool const is_folder = stat.type == FileType::kFolder;
   nodes_.PushBack({.size_bytes = stat.size_bytes,
                    .inode = stat.inode,
@@ -45,7 +45,7 @@ NodeId NodeTable::AddNode(NodeId parent, std::string_view name, const OriginStat
                    .parent = parent.value,
                    .text = text_.Add(name, target),
                    .set = SetOf(stat),
-                   .folder = is_folder ? static_cast<uint32_t>(folders_.Count()) : kNoFolder});
+                   .folder = is_folder ? static_cast<uint32_t>(folders_.size()) : kNoFolder});
   if (is_folder) {
     Folder folder;
     folder.node = node.value;
@@ -241,8 +241,8 @@ void NodeTable::Detach(NodeId node) {
 }
 
 size_t NodeTable::MemoryBytes() const {
-  size_t bytes = nodes_.MemoryBytes() + folders_.MemoryBytes() + text_.MemoryBytes();
-  for (size_t i = 0; i < folders_.Count(); ++i) bytes += folders_[i].children.capacity() * 4;
+  size_t bytes = nodes_.FootprintBytes() + folders_.FootprintBytes() + text_.MemoryBytes();
+  for (size_t i = 0; i < folders_.size(); ++i) bytes += folders_[i].children.capacity() * 4;
   // Each set twice, and the hash table's own node and bucket pointers.
   return bytes + sets_.size() * (2 * sizeof(AttributeSet) + 32);
 }

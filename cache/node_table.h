@@ -12,11 +12,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/segmented_array.h"
 #include "cache/file_attributes.h"
 #include "cache/folder_listing.h"
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
-#include "cache/segmented_array.h"
 #include "cache/text_arena.h"
 
 namespace stokefs::cache {
@@ -39,7 +39,7 @@ class NodeTable {
   explicit NodeTable(const OriginStat& root);
 
   // Of nodes. `IsKnown` comes first, `IsFolder` before what takes a folder.
-  bool IsKnown(NodeId node) const { return node.value >= 1 && node.value <= nodes_.Count(); }
+  bool IsKnown(NodeId node) const { return node.value >= 1 && node.value <= nodes_.size(); }
   bool IsFolder(NodeId node) const { return At(node).folder != kNoFolder; }
   FileType Type(NodeId node) const { return sets_[At(node).set].type; }
   FileAttributes Attributes(NodeId node) const;
@@ -61,10 +61,10 @@ class NodeTable {
   ListingChange Update(NodeId folder, const FolderListing& sorted);  // listed from now on
 
   // Folders in the order they were found, parents first: [0, FolderCount()).
-  size_t FolderCount() const { return folders_.Count(); }
+  size_t FolderCount() const { return folders_.size(); }
   NodeId FolderNode(size_t index) const { return NodeId{folders_[index].node}; }
 
-  size_t NodeCount() const { return nodes_.Count(); }
+  size_t NodeCount() const { return nodes_.size(); }
   const TableCounts& Counts() const { return counts_; }
   uint64_t ChangeCount() const { return change_count_; }  // Updates that changed something
   size_t MemoryBytes() const;
@@ -116,8 +116,8 @@ class NodeTable {
   bool IsSame(NodeId node, const FolderListing& listing, size_t index) const;
   void UpdateSelf(NodeId folder, const FolderListing& listing, ListingChange& change);
 
-  SegmentedArray<Node, 4096> nodes_;
-  SegmentedArray<Folder, 1024> folders_;
+  base::SegmentedArray<Node> nodes_;
+  base::SegmentedArray<Folder> folders_;
   TextArena text_;
   std::vector<AttributeSet> sets_;
   std::unordered_map<AttributeSet, uint32_t, AttributeSetHash> set_indices_;

@@ -48,7 +48,13 @@ void ReadEventQueue::Run() {
   for (;;) {
     while (waiting_.empty() && !stopping_) {
       idle_ = true;
-      changed_.Wait(mu_);
+      if (changed_.WaitFor(mu_, options_.idle_period) || !waiting_.empty() || stopping_) continue;
+      delivering_ = true;
+      mu_.unlock();
+      observer_.OnIdle();
+      mu_.lock();
+      delivering_ = false;
+      if (draining_count_ > 0) changed_.SignalAll();
     }
     idle_ = false;
     if (waiting_.empty()) return;

@@ -32,6 +32,8 @@ class ReadObserver {
   virtual ~ReadObserver() = default;
   // Called on the observer's own thread, events in order, some at a time.
   virtual void OnReads(std::span<const ReadEvent> events) = 0;
+  // Nothing was read for the queue's `idle_period`; again after each further one.
+  virtual void OnIdle() {}
 };
 
 // A bounded queue and a thread for one observer. Publishing never blocks: a full queue drops the
@@ -44,6 +46,7 @@ class ReadEventQueue {
     // The thread takes what has come this often at most, so that a stream of reads pays a wake-up
     // (about 3 µs of the reader's time) each pause and not each event.
     base::Duration batch_pause = std::chrono::milliseconds(2);
+    base::Duration idle_period = std::chrono::seconds(1);
   };
   ReadEventQueue(Options options, ReadObserver& observer);
   ~ReadEventQueue();  // delivers what is queued, then ends

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -170,6 +171,11 @@ class DatasetOperations {
       fuse_reply_entry(request, &entry);
       return;
     }
+    // The kernel asks for names of up to 1,024 bytes; on no origin they are longer than this.
+    if (std::strlen(name) > NAME_MAX) {
+      fuse_reply_err(request, ENAMETOOLONG);
+      return;
+    }
     if (AnswerLookup(request, mount, NodeOf(folder), name)) return;
     mount.catalog_.EnsureListed(
         NodeOf(folder), [request, &mount, folder, name = std::string(name)](base::Status listed) {
@@ -263,12 +269,11 @@ class DatasetOperations {
                              ? NodeOf(static_cast<fuse_ino_t>(range.offset - kAfterDotDot))
                              : cache::kNoNode;
     std::string name;  // with a NUL behind it
-    base::Status listed =
-        mount.catalog_.List(folder, after, [&](const cache::CatalogEntry& entry) {
-          name = entry.name;
-          return buffer.Add(name.c_str(), EntryOf(entry.attributes),
-                            OffsetAfter(entry.attributes.node));
-        });
+    base::Status listed = mount.catalog_.List(folder, after, [&](const cache::CatalogEntry& entry) {
+      name = entry.name;
+      return buffer.Add(name.c_str(), EntryOf(entry.attributes),
+                        OffsetAfter(entry.attributes.node));
+    });
     if (!listed) return listed;
     buffer.Reply();
     return {};

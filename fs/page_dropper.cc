@@ -44,6 +44,18 @@ void PageDropper::OnReads(std::span<const cache::ReadEvent> events) {
   DropDue();
 }
 
+// Nobody asked for anything for a while, so each reader has what it asked for.
+void PageDropper::OnIdle() {
+  if (by_reader_.empty() && due_.empty()) return;
+  if (wanted_()) {
+    for (const auto& [thread_id, reading] : by_reader_) Leave(reading);
+  } else {
+    due_.clear();
+  }
+  by_reader_.clear();
+  DropDue();
+}
+
 void PageDropper::LeaveIdle(base::TimePoint now) {
   std::erase_if(by_reader_, [this, now](const auto& entry) {
     if (now - entry.second.last < kIdle) return false;

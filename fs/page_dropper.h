@@ -26,6 +26,7 @@ class PageDropper final : public cache::ReadObserver {
               std::function<bool()> wanted);
 
   void OnReads(std::span<const cache::ReadEvent> events) override;
+  void OnIdle() override;
 
   uint64_t DroppedCount() const { return dropped_count_.Value(); }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "cache/page_cache_mode.h"
 
 namespace stokefs::tools {
@@ -30,7 +31,30 @@ struct MountConfig {
   uint32_t origin_queue = 1024;                               // fetches waiting for a thread
   base::Duration origin_deadline = std::chrono::seconds(30);  // of one read or listing
   uint32_t parked_reads = 768;  // READs waiting for bytes; more are refused
-  uint32_t scan_threads = 8;
+  uint32_t scan_threads = 16;
 };
+
+// What the configuration needs to know of its surroundings.
+struct Surroundings {
+  std::string working_folder;  // relative paths of flags start here
+  std::string home;
+  std::string xdg_cache_home;  // empty: $HOME/.cache
+  bool is_root = false;
+  uint64_t memory_bytes = 0;  // of the machine
+
+  static Surroundings Read();
+};
+
+struct Flag {
+  std::string name;   // as typed, without "--"; '-' and '_' alike
+  std::string value;  // one that may be given again comes again
+};
+
+// Defaults, then the TOML file (empty: none; its relative paths start at its own folder), then the
+// flags, each in place of the former. The error is one line that names the flag, or the file, line
+// and key.
+base::Result<MountConfig> ReadMountConfig(const std::string& toml_file,
+                                          const std::vector<Flag>& flags,
+                                          const Surroundings& surroundings);
 
 }  // namespace stokefs::tools

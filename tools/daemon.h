@@ -21,9 +21,9 @@ struct DaemonInputs {
 };
 
 // Mounts and serves until SIGTERM, SIGINT or an unmount ends it; returns the exit status. Calls
-// `ready` once: with ok when the mount answers, or the reason why it does not. Must be called before
-// the process has a second thread. A thread that is stuck in a hung origin may still be there when
-// it returns: the process then has nothing left to do but to end.
+// `ready` once: with ok when the mount answers, or the reason why it does not. Must be called
+// before the process has a second thread. A thread that is stuck in a hung origin may still be
+// there when it returns: the process then has nothing left to do but to end.
 int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready);
 
 }  // namespace stokefs::tools

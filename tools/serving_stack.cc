@@ -1,6 +1,7 @@
 #include "tools/serving_stack.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -119,6 +120,12 @@ base::Status ServingStack::Build() {
 }
 
 base::Status ServingStack::MountControl() {
+  // The folder below is kept unwritable, so that nothing is written there when the mount is not.
+  // But fusermount3 mounts for a user only on a folder that he may write.
+  base::UniqueFd const below(
+      open(inputs_.control_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!below.Valid()) return base::FailErrno(errno, "control mount " + inputs_.control_path);
+  fchmod(below.Get(), 0755);
   std::vector<std::string> options;
   for (const std::string& option : inputs_.config.option) {
     if (option == "allow_other" || option == "allow_root") options.push_back(option);
@@ -131,6 +138,7 @@ base::Status ServingStack::MountControl() {
                                {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }},
                                {"config", [this] { return ConfigText(inputs_.config); }},
                                {"events", [this] { return journal_.Lines(); }}});
+  fchmod(below.Get(), 0555);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
   return {};
@@ -158,6 +166,7 @@ base::Status ServingStack::RemountControl() {
 bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
+  kernel_.Attach(nullptr);  // no notification may meet a closed connection
   if (dataset_ != nullptr) dataset_->Stop();
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
@@ -213,7 +222,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
               .read_p99_us = origin.latency.QuantileUs(0.99)};
   cache::MemoryUsage const memory = memory_->Usage();
   s.memory = {.used_bytes = memory.used_bytes,
-              .budget_bytes = memory.budget_bytes,
+              .budget_bytes = inputs_.config.memory,  // as asked for; the arena has whole pages
               .payload_bytes = memory.payload_bytes,
               .slots = memory.slot_count,
               .evicted = memory.evicted_count};

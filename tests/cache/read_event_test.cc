@@ -87,6 +87,20 @@ TEST(ReadEventQueue, DrainDoesNotWaitForThePauseBetweenBatches) {
   EXPECT_EQ(observer.offsets, UpTo(5));
 }
 
+TEST(ReadEventQueue, SaysSoWhenNothingIsRead) {
+  class IdleObserver final : public ReadObserver {
+   public:
+    void OnReads(std::span<const ReadEvent>) override {}
+    void OnIdle() override {
+      if (!told.try_wait()) told.count_down();
+    }
+    std::latch told{1};
+  };
+  IdleObserver observer;
+  ReadEventQueue queue({.name = "events", .idle_period = std::chrono::milliseconds(1)}, observer);
+  observer.told.wait();
+}
+
 TEST(ReadEventQueue, ManyPublishersLoseNothing) {
   struct Sum final : ReadObserver {
     void OnReads(std::span<const ReadEvent> events) override {

@@ -93,7 +93,11 @@ class ReadPathTest : public ::testing::Test {
     origin_.AnswerAll();
     ASSERT_EQ(asked->Errno(), 0);
   }
-  // Leases and rooms that leave nothing of the arena.
+  // Answers the oldest item of `source` with an error.
+  static void Refuse(testing::FakeSource& source, int error_number) {
+    ASSERT_TRUE(source.AnswerNext(base::FailErrno(error_number, "fake")));
+  }
+  // Rooms that leave nothing of the arena.
   std::vector<Reservation> FillArena() {
     std::vector<Reservation> rooms;
     while (auto room = memory_->Reserve(kExtent)) rooms.push_back(std::move(*room));

@@ -14,10 +14,10 @@ TEST_F(ReadPathTest, AFetchWaitsForRoomAndProceeds) {
   EXPECT_EQ(origin_.AskedCount(), 0u);
   rooms.clear();
   path().Tick();
-  EXPECT_EQ(origin_.Take().key.node, kSmall);  // in the order of arrival
-  EXPECT_EQ(origin_.WaitingCount(), 1u);
-  origin_.AnswerNext();
-  EXPECT_FALSE(first->Answered());
+  ASSERT_EQ(origin_.WaitingCount(), 2u);
+  EXPECT_EQ(origin_.Waiting()[0].first.node, kSmall);  // in the order of arrival
+  origin_.AnswerAll();
+  EXPECT_EQ(first->Errno(), 0);
   EXPECT_EQ(second->Errno(), 0);
 }
 
@@ -41,7 +41,7 @@ TEST_F(ReadPathTest, TheEndOfAFetchMakesRoomForTheNext) {
   auto const first = Read(NodeId{100}, 0, 10);
   auto const second = Read(NodeId{101}, 0, 10);
   EXPECT_EQ(origin_.AskedCount(), 1u);
-  origin_.FailNext(EIO);  // no tick
+  Refuse(origin_, EIO);  // no tick
   EXPECT_EQ(first->Errno(), EIO);
   EXPECT_EQ(origin_.AskedCount(), 2u);
   origin_.AnswerNext();
@@ -80,7 +80,7 @@ TEST_F(ReadPathTest, AbandonedTriesCountAsInFlight) {
   Read(NodeId{101}, 0, 10);
   PassTime(kDiskDeadline);
   EXPECT_EQ(origin_.WaitingCount(), 0u);  // the disk holds all that may fly
-  disk_.FailNext(EIO);
+  Refuse(disk_, EIO);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
 }
 
@@ -171,7 +171,7 @@ TEST_F(ReadPathTest, SourcesMayAnswerAfterTheReadPathIsGone) {
   path_.reset();
   EXPECT_EQ(parked->Errno(), ECANCELED);
   origin_.AnswerNext();
-  origin_.FailNext(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(parked->done_count, 1);
   EXPECT_EQ(other->done_count, 1);
   EXPECT_EQ(memory_->Usage().reserved_bytes, 0u);
@@ -181,7 +181,7 @@ TEST_F(ReadPathTest, LateBytesServeALaterFetchOfTheSameBlock) {
   UseDiskAndOrigin();
   auto const first = Read(kSmall, 0, 10);
   PassTime(kDiskDeadline);
-  origin_.FailNext(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(first->Errno(), EIO);
   auto const second = Read(kSmall, 0, 10);  // a fetch of its own
   EXPECT_EQ(disk_.WaitingCount(), 2u);

@@ -112,7 +112,7 @@ TEST_F(ReadPathTest, AFailedSourceIsFollowedByTheNextAtOnce) {
   UseDiskAndOrigin();
   auto const read = Read(kSmall, 0, 10);
   uint64_t const room_bytes = memory_->Usage().reserved_bytes;
-  disk_.FailNext(EIO);
+  Refuse(disk_, EIO);
   EXPECT_FALSE(read->Answered());
   EXPECT_EQ(memory_->Usage().reserved_bytes, room_bytes);  // the same room
   origin_.AnswerNext();
@@ -125,8 +125,8 @@ TEST_F(ReadPathTest, TheLastSourcesErrorIsTheReaders) {
   UseDiskAndOrigin();
   auto const one = Read(kSmall, 0, 10);
   auto const other = Read(kSmall, 10, 10);
-  disk_.FailNext(ESTALE);  // not the origin: not final
-  origin_.FailNext(EACCES);
+  Refuse(disk_, ESTALE);  // not the origin: not final
+  Refuse(origin_, EACCES);
   EXPECT_EQ(one->Errno(), EACCES);
   EXPECT_EQ(other->Errno(), EACCES);
   EXPECT_EQ(memory_->Usage().used_bytes, 0u);
@@ -139,7 +139,7 @@ TEST_F(ReadPathTest, WhatTheOriginSaysOfItsOwnFileIsFinal) {
   sources_ = {{&origin_, kOriginDeadline}, {&disk_, kDiskDeadline}};
   for (int const error : {ESTALE, ENOENT}) {
     auto const read = Read(kSmall, 0, 10);
-    origin_.FailNext(error);
+    Refuse(origin_, error);
     EXPECT_EQ(read->Errno(), error);
   }
   EXPECT_EQ(disk_.AskedCount(), 0u);
@@ -147,7 +147,7 @@ TEST_F(ReadPathTest, WhatTheOriginSaysOfItsOwnFileIsFinal) {
 
 TEST_F(ReadPathTest, AnErrorOfOneExtentAnswersTheReadOnce) {
   auto const read = Read(kLarge, kExtent - 10, 20);
-  origin_.FailNext(EIO);
+  Refuse(origin_, EIO);
   EXPECT_EQ(read->Errno(), EIO);
   origin_.AnswerNext();  // the other extent still fills memory
   EXPECT_EQ(read->done_count, 1);
@@ -174,7 +174,7 @@ TEST_F(ReadPathTest, ALateErrorChangesNothing) {
   UseDiskAndOrigin();
   auto const read = Read(kSmall, 0, 10);
   PassTime(kDiskDeadline);
-  disk_.FailNext(EIO);
+  Refuse(disk_, EIO);
   EXPECT_FALSE(read->Answered());
   EXPECT_EQ(origin_.AskedCount(), 1u);
   origin_.AnswerNext();
@@ -202,7 +202,7 @@ TEST_F(ReadPathTest, AnOverdueBlockFailsFastUntilItsSourceAnswers) {
 TEST_F(ReadPathTest, AnOverdueBlockIsFetchedAnewAfterALateError) {
   Read(kSmall, 0, 10);
   PassTime(kOriginDeadline);
-  origin_.FailNext(ETIMEDOUT);
+  Refuse(origin_, ETIMEDOUT);
   auto const after = Read(kSmall, 0, 10);
   EXPECT_FALSE(after->Answered());
   origin_.AnswerNext();
@@ -215,7 +215,7 @@ TEST_F(ReadPathTest, WithTwoLateSourcesEitherAnswerRecovers) {
   PassTime(kDiskDeadline);
   PassTime(kOriginDeadline);
   EXPECT_EQ(read->Errno(), ETIMEDOUT);
-  disk_.FailNext(EIO);
+  Refuse(disk_, EIO);
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), ETIMEDOUT);  // the origin still has it
   origin_.AnswerNext();
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), 0);

@@ -77,6 +77,12 @@ TEST_F(PageDropperTest, AReaderThatFellSilentHasMovedOn) {
   EXPECT_EQ(Dropped(), std::vector<uint32_t>{10});
 }
 
+TEST_F(PageDropperTest, TheLastSamplesGoWhenNobodyReadsAnyMore) {
+  Read({{.reader = 1, .node = 10}, {.reader = 2, .node = 20, .whole_end = false}});
+  dropper_.OnIdle();
+  EXPECT_EQ(Dropped(), std::vector<uint32_t>{10});
+}
+
 TEST_F(PageDropperTest, NothingGoesWhileDroppingIsNotWanted) {
   wanted_ = false;
   Read({{.reader = 1, .node = 10}, {.reader = 1, .node = 11}});

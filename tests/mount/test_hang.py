@@ -199,12 +199,15 @@ class Hang(mounting.MountTestCase):
         wait_until(lambda: self.timed(read_file, self.at("cold", "0"))[0] == 0, 10, "the recovery")
 
     def test_an_unlisted_folder_times_out_and_others_are_listed(self):
-        self.origin.command("hang", "unlisted")
+        self.origin.command("hang_contents", "unlisted")
         self.space.mount("--origin-deadline", f"{round(DEADLINE)}s", source=self.origin.path)
         self.assertEqual(["cold", "large", "unlisted", "warm"], os.listdir(self.space.mnt))
         self.assertEqual(COLD, len(os.listdir(self.at("cold"))))
         self.assert_timed_out(*self.timed(os.listdir, self.at("unlisted")))
-        self.assert_timed_out(*self.timed(os.stat, self.at("unlisted", "file")))
+        # The listing is overdue now: whoever asks for it again waits no second deadline.
+        number, seconds = self.timed(os.stat, self.at("unlisted", "file"))
+        self.assertEqual(errno.ETIMEDOUT, number)
+        self.assertLess(seconds, DEADLINE + LATE)
         self.assertEqual(SIZE, len(read_file(self.at("cold", "1"))))
         self.origin.command("release")
         wait_until(lambda: self.timed(os.listdir, self.at("unlisted"))[0] == 0, 10, "the recovery")
@@ -261,19 +264,20 @@ class Hang(mounting.MountTestCase):
         self.check_every_end(self.origin.stop)
 
     def test_ends_while_the_first_scan_hangs(self):
-        self.origin.command("hang", "unlisted")
+        self.origin.command("hang_contents", "unlisted")
         mount = self.space.mount(source=self.origin.path)
         self.assertIsNone(mount.stats()["dataset"]["digest"])
         self.check_ends(lambda: mount.signal(signal.SIGTERM), mount)
 
     def test_a_stuck_reader_can_be_killed(self):
-        mount = self.mount(deadline=limit(60))
+        mount = self.mount(deadline=limit(10))
         self.origin.command("hang", "*")
         readers = self.start_stuck(mount)
         readers.kill()
-        readers.wait(limit(5))
+        readers.wait(limit(3))
         readers.stdout.close()
-        wait_until(lambda: mount.stats()["parked_count"] == 0, 5, "the reads given up")
+        # The kernel reads ahead on nobody's behalf: these READs end at their deadline only.
+        wait_until(lambda: mount.stats()["parked_count"] == 0, 11, "the reads given up")
 
     def test_mounting_a_source_that_hangs_gives_up(self):
         self.origin.command("hang", "*")
@@ -318,18 +322,13 @@ class Hang(mounting.MountTestCase):
         self.assertEqual(mounting.DONE, mount.fsctl("stats").status)
 
     def test_force_ends_a_stopped_daemon(self):
+        self.space.crash_expected = True  # what cannot answer may be killed
         mount = self.mount()
         mount.signal(signal.SIGSTOP)
         finished = self.space.stokefs("unmount", mount.path, "--force", seconds=10)
         self.assertEqual(mounting.DONE, finished.status, str(finished))
-        self.assertFalse(mounting.is_mounted(mount.path))
-        if mounting.process_state(mount.pid) is not None:  # it may have been killed: also well
-            self.space.crash_expected = True
-            try:
-                mount.signal(signal.SIGCONT)
-            except ProcessLookupError:
-                pass
-        mount.wait_gone(10)
+        self.assertLess(finished.seconds, limit(5))
+        mount.wait_gone(5)
 
     def test_a_slow_origin_is_waited_for_and_asked_once(self):
         self.origin.command("delay_us", 100_000)

@@ -2,14 +2,12 @@
 // those of tests/support/block_bytes.h. Thread-safe.
 #pragma once
 
-#include <cerrno>
 #include <deque>
 #include <map>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "base/check.h"
 #include "base/sync.h"
 #include "cache/chunk_source.h"
 #include "tests/support/block_bytes.h"
@@ -38,21 +36,15 @@ class FakeSource final : public cache::ChunkSource {
       }
       changed_.SignalAll();
     }
-    for (auto& item : refused) item.done(base::FailErrno(EAGAIN, "fake"));
+    for (auto& item : refused) {
+      item.done(base::Fail(std::errc::resource_unavailable_try_again, "busy"));
+    }
   }
-  // Refuses with EAGAIN, inside Fetch, from now on.
+
+  // While busy it refuses all items, inside Fetch.
   void SetBusy(bool busy) {
     base::MutexLock lock(mu_);
     busy_ = busy;
-  }
-
-  // Takes the oldest item that waits; the test answers it.
-  cache::FetchItem Take() {
-    base::MutexLock lock(mu_);
-    STOKEFS_CHECK(!waiting_.empty());
-    cache::FetchItem item = std::move(waiting_.front());
-    waiting_.pop_front();
-    return item;
   }
 
   // Answers the oldest item: with its bytes, or with `status` when that is an error, leaving `into`
@@ -68,7 +60,6 @@ class FakeSource final : public cache::ChunkSource {
     Answer(std::move(item), std::move(status));
     return true;
   }
-  void FailNext(int error_number) { AnswerNext(base::FailErrno(error_number, "fake")); }
   // The same for the oldest item of `key`.
   bool AnswerKey(cache::BlockKey key, base::Status status = {}) {
     cache::FetchItem item;

@@ -394,10 +394,16 @@ class Space:
         return self.adopt(mnt, process=process)
 
     def registry(self):
-        """What mounts have left to find each other by: must be empty when none is up."""
-        found = []
-        for folder, folders, files in os.walk(os.path.join(self.run_dir, "stokefs")):
-            found += [os.path.join(folder, name) for name in folders + files]
+        """What mounts have left to find each other by: must be empty when none is up. Root's mounts
+        share /run/stokefs with those of others: there it is what names a path of ours."""
+        own = os.path.join(self.run_dir, "stokefs")
+        found = [os.path.join(own, name) for name in os.listdir(own)] if os.path.isdir(own) else []
+        if os.path.isdir("/run/stokefs"):
+            for name in os.listdir("/run/stokefs"):
+                path = os.path.join("/run/stokefs", name)
+                with contextlib.suppress(OSError), open(path, "rb") as file:
+                    if self.path.encode() in file.read(1 << 20):
+                        found.append(path)
         return found
 
     def abort(self):

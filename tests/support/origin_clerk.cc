@@ -29,7 +29,7 @@ void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t byt
   {
     std::lock_guard const lock(mu_);
     if (kind == RequestKind::kOpen) opened_[path]++;
-    if (hang_all_ || hang_.count(path) != 0) {
+    if (Hangs(kind, path)) {
       hung_.push_back(std::move(work));
       return;
     }
@@ -42,6 +42,12 @@ void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t byt
     }
   }
   work();
+}
+
+bool OriginClerk::Hangs(RequestKind kind, const std::string& path) const {
+  bool const for_contents =
+      kind == RequestKind::kOpen || kind == RequestKind::kRead || kind == RequestKind::kReaddir;
+  return hang_all_ || hang_.count(path) != 0 || (for_contents && hang_contents_.count(path) != 0);
 }
 
 OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
@@ -125,6 +131,7 @@ std::string OriginClerk::Command(const std::string& line) {
   if (verb == "release") {
     hang_all_ = false;
     hang_.clear();
+    hang_contents_.clear();
     ReleaseAll();
     return "ok";
   }
@@ -139,6 +146,8 @@ std::string OriginClerk::Command(const std::string& line) {
     hang_all_ = true;
   } else if (verb == "hang") {
     hang_.insert(path);
+  } else if (verb == "hang_contents") {
+    hang_contents_.insert(path);
   } else if (verb == "short") {
     short_.insert(path);
   } else if (verb == "cut") {

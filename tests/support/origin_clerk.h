@@ -51,6 +51,7 @@ class OriginClerk {
   //   bandwidth N          the bytes read share a line of N bytes/s (0: endless)
   //   parallel N           N delayed requests are served at once    (0: all)
   //   hang PATH|*          requests on PATH, or all, are not answered until released
+  //   hang_contents PATH   the same for opens, reads and listings of PATH only
   //   release              answers all that hang, and hangs no more
   //   fail ERRNO PATH      open, read and list of PATH fail so
   //   short PATH           reads of PATH give half of what was asked (legal: POSIX lets them)
@@ -68,6 +69,7 @@ class OriginClerk {
   using Time = Clock::time_point;
 
   Time Due(RequestKind kind, uint64_t bytes, Time now);
+  bool Hangs(RequestKind kind, const std::string& path) const;
   void ReleaseAll();
   std::string Counters() const;
   void Run();
@@ -80,7 +82,7 @@ class OriginClerk {
   std::vector<Work> hung_;
   bool stop_ = false;
   bool hang_all_ = false;
-  std::set<std::string> hang_, short_, cut_;
+  std::set<std::string> hang_, hang_contents_, short_, cut_;
   std::map<std::string, int> fail_;
   std::map<std::string, uint64_t> opened_;
   std::chrono::microseconds delay_{0}, meta_delay_{0};
