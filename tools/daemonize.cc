@@ -118,17 +118,21 @@ class Waiter {
   std::string pending_;
 };
 
+// Its status is left for waitpid.
+bool AwaitEnd(pid_t child, base::Duration limit) {
+  auto const process = ReadProcess(child);
+  return !process || WaitForEnd(child, process->start_ticks, limit);
+}
+
 void End(pid_t child) {
   kill(child, SIGKILL);
-  auto const process = ReadProcess(child);
-  if (process) WaitForEnd(child, process->start_ticks, std::chrono::seconds(1));
+  AwaitEnd(child, std::chrono::seconds(1));
 }
 
 std::string EndText(pid_t child) {
   int status = 0;
   // It closed its pipe, so it ends, or is ended.
-  auto const process = ReadProcess(child);
-  if (process && !WaitForEnd(child, process->start_ticks, std::chrono::seconds(1))) End(child);
+  if (!AwaitEnd(child, std::chrono::seconds(1))) End(child);
   if (waitpid(child, &status, WNOHANG) == child && WIFSIGNALED(status))
     return "the daemon was killed by signal " + std::to_string(WTERMSIG(status)) +
            " before the mount answered";
@@ -156,7 +160,8 @@ int WaitUntilReady(pid_t child, base::UniqueFd from, base::Duration limit,
         return kExitDone;
       case kFail:
         Say((*message)->text);
-        // It has put its things away before it said so.
+        // It has put its things away before it said so; nothing of it is left when we return.
+        AwaitEnd(child, std::chrono::seconds(2));
         return ExitStatusOf({static_cast<std::errc>((*message)->number), ""});
       case kWait:
         waiter.Extend(std::chrono::milliseconds((*message)->number));

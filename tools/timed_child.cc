@@ -80,8 +80,10 @@ base::Result<std::unique_ptr<TimedChild>> TimedChild::Start(const Work& work) {
 
 TimedChild::~TimedChild() {
   kill(pid_, SIGKILL);
-  // 50 ms are plenty for a child that can die; one that cannot is left to init.
-  for (int i = 0; i < 50 && waitpid(pid_, nullptr, WNOHANG) == 0; ++i) usleep(1000);
+  // One that answered is about to be gone. A late one may be unkillable and is then left to init;
+  // 100 ms are plenty for one that can die, and fsctl's 2 s have room for two of them.
+  int const wait_ms = late_ ? 100 : 2000;
+  for (int i = 0; i < wait_ms && waitpid(pid_, nullptr, WNOHANG) == 0; ++i) usleep(1000);
 }
 
 void TimedChild::Take(std::string_view arrived) {
