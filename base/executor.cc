@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <system_error>
 #include <utility>
 
 namespace stokefs::base {
@@ -24,12 +25,23 @@ bool ThreadPool::TrySubmit(std::function<void()> work) {
   MutexLock lock(mu_);
   if (stopping_ || queue_.size() >= options_.queue_count_max) return false;
   queue_.push_back(std::move(work));
-  if (queue_.size() > idle_count_ && threads_.size() < options_.threads_max) {
-    ++alive_count_;
-    threads_.emplace_back([this] { Run(); });
-  } else {
-    work_or_stop_.Signal();
+  if (queue_.size() > idle_count_ && threads_.size() < options_.threads_max && !StartThread() &&
+      alive_count_ == 0) {
+    queue_.pop_back();
+    return false;
   }
+  work_or_stop_.Signal();
+  return true;
+}
+
+// False when the system has no thread left to give: those that are there do the work.
+bool ThreadPool::StartThread() {
+  try {
+    threads_.emplace_back([this] { Run(); });
+  } catch (const std::system_error&) {
+    return false;
+  }
+  ++alive_count_;
   return true;
 }
 

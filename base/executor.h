@@ -44,6 +44,7 @@ class ThreadPool final : public Executor {
 
  private:
   void Run();
+  bool StartThread() REQUIRES(mu_);
 
   const Options options_;
   mutable Mutex mu_;

@@ -90,7 +90,7 @@ class Catalog final : public BlockLayout, public OriginLocator {
   bool Stop(std::chrono::milliseconds limit);
 
   // Calls `done` when `folder` is listed: at once (true: it was called), or later on another
-  // thread, or with an error (ENOENT, ENOTDIR, ETIMEDOUT, EAGAIN, EIO, the origin's). Later calls
+  // thread, or with an error (ENOENT, ENOTDIR, ETIMEDOUT, EIO, the origin's). Later calls
   // try again after an error. `done` must not block.
   bool EnsureListed(NodeId folder, std::function<void(base::Status)> done);
 

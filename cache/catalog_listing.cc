@@ -50,7 +50,7 @@ bool Catalog::Impl::StartFlight(NodeId folder) {
     OnScanned(folder, path, std::move(scanned));
   };
   if (scan_.Submit({.path = path, .done = std::move(done)})) return false;
-  flights_.Land(folder, base::FailErrno(EAGAIN, "too many listings are waiting"));
+  flights_.Land(folder, base::FailErrno(ETIMEDOUT, "too many listings are waiting"));
   return true;
 }
 

@@ -51,7 +51,7 @@ bool ListingFlights::Join(NodeId folder, Done done) {
     } else if (found != flights_.end() && found->second.overdue) {
       refusal = TimedOut();
     } else if (waiter_count_ >= options_.waiter_count_max) {
-      refusal = base::FailErrno(EAGAIN, "too many wait for listings");
+      refusal = base::FailErrno(ETIMEDOUT, "too many wait for listings");
     } else {
       flights_[folder].waiters.push_back(
           {.done = std::move(done), .deadline = clock_.Now() + options_.deadline});

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/executor.h"
@@ -73,7 +74,30 @@ class Job {
   std::errc unrun_code_ = std::errc::operation_canceled;
 };
 
+int64_t WallClockNs() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace
+
+// A file system stamps a change with the time of its last tick. What was changed within the tick of
+// the look could change again and bear the same times, so such a version is not read before the
+// tick is over (Git calls such a file racily clean).
+base::Duration UntilSettled(const FileVersion& version, int64_t wall_clock_ns) {
+  int64_t const changed_ns = std::max(version.ctime_ns, version.mtime_ns);
+  // Whole seconds in both: a file system that keeps no more (FAT: two). Else a jiffy, 10 ms at
+  // most.
+  bool const coarse =
+      version.ctime_ns % 1'000'000'000 == 0 && version.mtime_ns % 1'000'000'000 == 0;
+  base::Duration const tick =
+      coarse ? std::chrono::milliseconds(2100) : base::Duration(std::chrono::milliseconds(20));
+  base::Duration const age(wall_clock_ns - changed_ns);
+  // A time ahead of ours is another machine's clock: it says nothing of when that was.
+  if (age < base::Duration() || age >= tick) return {};
+  return tick - age;
+}
 
 class OriginDirectory::Impl {
  public:
@@ -137,6 +161,9 @@ class OriginDirectory::Impl {
     base::Result<base::UniqueFd> const fd = OpenFile(source_.Get(), file.path);
     if (!fd) return tl::unexpected(fd.error());
     if (auto status = CheckVersion(fd->Get(), file.version); !status) return status;
+    if (auto const wait = UntilSettled(file.version, WallClockNs()); wait > base::Duration()) {
+      std::this_thread::sleep_for(wait);
+    }
     base::Result<size_t> const got = options_.read_at(fd->Get(), item.into, offset);
     if (!got) return tl::unexpected(got.error());
     if (*got != item.into.size()) return base::FailErrno(ESTALE, "the file is shorter");

@@ -55,4 +55,8 @@ class OriginDirectory final : public ChunkSource {
   const std::unique_ptr<Impl> impl_;
 };
 
+// How long a version must rest before its times tell it from the next one. 0 for all but files that
+// were changed just now. Pure; `wall_clock_ns` since 1970.
+base::Duration UntilSettled(const FileVersion& version, int64_t wall_clock_ns);
+
 }  // namespace stokefs::cache

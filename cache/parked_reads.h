@@ -60,6 +60,7 @@ class ParkedReads {
   // Turns one lease of the youngest read that holds any into a copy. False when there is none.
   bool GiveUpOneLease();
 
+  bool Has(uint64_t ticket) const { return reads_.contains(ticket); }
   size_t Count() const { return reads_.size(); }
   std::vector<ParkedRead> List(size_t count_max, base::TimePoint now) const;
 

@@ -56,6 +56,7 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
 
   ReadTicket Read(const ReadRequest& request, ReadDone done);
   void Cancel(ReadTicket ticket);
+  bool IsParked(ReadTicket ticket) const;
   void Tick();
   void Shutdown(std::errc error);
   const ReadStatistics& Statistics() const { return answers_.statistics(); }
@@ -304,6 +305,11 @@ void ReadPath::Impl::Cancel(ReadTicket ticket) {
   Perform(std::move(effects));
 }
 
+bool ReadPath::Impl::IsParked(ReadTicket ticket) const {
+  base::MutexLock lock(mu_);
+  return parked_.Has(ticket.value);
+}
+
 void ReadPath::Impl::Tick() {
   base::TimePoint const now = clock_.Now();
   Effects effects;
@@ -380,6 +386,7 @@ ReadTicket ReadPath::Read(const ReadRequest& request, ReadDone done) {
   return impl_->Read(request, std::move(done));
 }
 void ReadPath::Cancel(ReadTicket ticket) { impl_->Cancel(ticket); }
+bool ReadPath::IsParked(ReadTicket ticket) const { return impl_->IsParked(ticket); }
 void ReadPath::Tick() { impl_->Tick(); }
 void ReadPath::Shutdown(std::errc error) { impl_->Shutdown(error); }
 const ReadStatistics& ReadPath::Statistics() const { return impl_->Statistics(); }

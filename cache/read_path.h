@@ -96,6 +96,8 @@ class ReadPath {
   // fetch goes on for others and for memory.
   void Cancel(ReadTicket ticket);
 
+  bool IsParked(ReadTicket ticket) const;
+
   // Answers what is overdue, moves late fetches to their next source, starts what waited for
   // memory. To be called every few milliseconds.
   void Tick();

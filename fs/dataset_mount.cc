@@ -1,14 +1,17 @@
 #include "fs/dataset_mount.h"
 
+#include <signal.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
+#include "base/file.h"
 #include "fs/attributes.h"
 
 namespace stokefs::fs {
@@ -27,9 +30,9 @@ off_t OffsetAfter(NodeId node) { return off_t{node.value} + kAfterDotDot; }
 
 // One READ on its way through the read path, until it is answered. The mutex keeps the answer,
 // which frees the request, from running beside the registration of the interrupt.
-class PendingRead {
+class KernelRead {
  public:
-  PendingRead(fuse_req_t request, NodeId node, ReadsInFlight& in_flight)
+  KernelRead(fuse_req_t request, NodeId node, ReadsInFlight& in_flight)
       : request_(request), node_(node), in_flight_(in_flight) {
     in_flight_.Begin(node_);
   }
@@ -59,8 +62,11 @@ class PendingRead {
     // A READ is at most 1 MiB and extents are at least 64 KiB: never more pieces than this.
     std::array<iovec, 18> pieces;
     size_t count = 0;
+    if (reply.spans.size() > pieces.size()) {  // a short answer would be read as zeros
+      fuse_reply_err(request_, EIO);
+      return;
+    }
     for (std::span<const std::byte> span : reply.spans) {
-      if (count == pieces.size()) break;
       pieces[count++] = {.iov_base = const_cast<std::byte*>(span.data()), .iov_len = span.size()};
     }
     fuse_reply_iov(request_, pieces.data(), static_cast<int>(count));
@@ -72,6 +78,22 @@ class PendingRead {
   base::Mutex mu_;
   bool answered_ GUARDED_BY(mu_) = false;
 };
+
+// A read of a local file is not interrupted by a signal that its reader handles, so only one that
+// ends the reader gives its read up: the kernel then has SIGKILL pending for the thread. A thread
+// that cannot be looked at (it is gone, or of another pid namespace) counts as killed.
+bool IsBeingKilled(uint32_t thread_id) {
+  base::Result<std::string> const status =
+      base::ReadFile("/proc/" + std::to_string(thread_id) + "/status");
+  if (!status) return true;
+  constexpr uint64_t kKill = uint64_t{1} << (SIGKILL - 1);
+  for (const char* field : {"\nSigPnd:", "\nShdPnd:"}) {
+    size_t const at = status->find(field);
+    if (at == std::string::npos) continue;
+    if ((std::strtoull(status->c_str() + at + 8, nullptr, 16) & kKill) != 0) return true;
+  }
+  return false;
+}
 
 void ReplyEntry(fuse_req_t request, const FileAttributes& attributes) {
   fuse_entry_param const entry = EntryOf(attributes);
@@ -283,7 +305,7 @@ class DatasetOperations {
                    fuse_file_info*) {
     DatasetMount& mount = Of(request);
     NodeId const node = NodeOf(inode);
-    auto const pending = std::make_shared<PendingRead>(request, node, mount.reads_in_flight_);
+    auto const pending = std::make_shared<KernelRead>(request, node, mount.reads_in_flight_);
     auto const thread_id = static_cast<uint32_t>(fuse_req_ctx(request)->pid);
     cache::ReadTicket const ticket = mount.read_path_.Read(
         {.node = node,
@@ -298,7 +320,9 @@ class DatasetOperations {
   static void OnInterrupt(fuse_req_t request, void* ticket) {
     DatasetMount& mount = Of(request);
     base::MutexLock lock(mount.interrupted_mu_);
-    mount.interrupted_.push_back({.value = reinterpret_cast<uint64_t>(ticket)});
+    auto const thread_id = static_cast<uint32_t>(fuse_req_ctx(request)->pid);
+    mount.interrupted_.push_back(
+        {.ticket = {.value = reinterpret_cast<uint64_t>(ticket)}, .thread_id = thread_id});
   }
 
   static void StatFs(fuse_req_t request, fuse_ino_t) {
@@ -344,12 +368,20 @@ base::Result<std::unique_ptr<DatasetMount>> DatasetMount::Mount(Options options,
 }
 
 void DatasetMount::Tick() {
-  std::vector<cache::ReadTicket> interrupted;
+  std::vector<InterruptedRead> interrupted;
   {
     base::MutexLock lock(interrupted_mu_);
+    if (interrupted_.empty()) return;
     interrupted.swap(interrupted_);
   }
-  for (cache::ReadTicket ticket : interrupted) read_path_.Cancel(ticket);
+  std::erase_if(interrupted, [this](const InterruptedRead& read) {
+    if (!read_path_.IsParked(read.ticket)) return true;
+    if (!IsBeingKilled(read.thread_id)) return false;
+    read_path_.Cancel(read.ticket);
+    return true;
+  });
+  base::MutexLock lock(interrupted_mu_);
+  interrupted_.insert(interrupted_.end(), interrupted.begin(), interrupted.end());
 }
 
 }  // namespace stokefs::fs

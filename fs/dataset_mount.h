@@ -44,13 +44,19 @@ class DatasetMount {
   void Start(std::function<void()> on_end) { session_->Start(std::move(on_end)); }
   void Stop() { session_->Stop(); }
 
-  // Gives up the reads whose readers were interrupted. To be called every few milliseconds.
+  // Gives up the reads whose readers are being killed. To be called every few milliseconds.
   void Tick() EXCLUDES(interrupted_mu_);
 
   FuseSession& session() { return *session_; }
 
  private:
   friend class DatasetOperations;
+  // The kernel tells of an interrupt once, for any signal; whether it kills may show later.
+  struct InterruptedRead {
+    cache::ReadTicket ticket;
+    uint32_t thread_id = 0;
+  };
+
   DatasetMount(Options options, cache::Catalog& catalog, cache::ReadPath& read_path,
                ReadsInFlight& reads_in_flight);
 
@@ -60,7 +66,7 @@ class DatasetMount {
   ReadsInFlight& reads_in_flight_;
   std::unique_ptr<FuseSession> session_;
   base::Mutex interrupted_mu_;  // a leaf: libfuse's own locks may be held around it
-  std::vector<cache::ReadTicket> interrupted_ GUARDED_BY(interrupted_mu_);
+  std::vector<InterruptedRead> interrupted_ GUARDED_BY(interrupted_mu_);
 };
 
 }  // namespace stokefs::fs

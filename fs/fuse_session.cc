@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -44,7 +45,10 @@ base::Result<std::unique_ptr<FuseSession>> FuseSession::Mount(Options options,
   fuse_args args = FUSE_ARGS_INIT(0, nullptr);
   fuse_opt_add_arg(&args, "stokefs");
   std::vector<std::string> mount_options = options.options;
-  mount_options.push_back("fsname=" + options.source_name);
+  bool const named =
+      std::any_of(mount_options.begin(), mount_options.end(),
+                  [](const std::string& option) { return option.starts_with("fsname="); });
+  if (!named) mount_options.push_back("fsname=" + options.source_name);
   mount_options.push_back("subtype=" + options.subtype);
   for (const std::string& option : mount_options) {
     fuse_opt_add_arg(&args, "-o");

@@ -1,6 +1,6 @@
 #include "fs/page_dropper.h"
 
-#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 namespace stokefs::fs {
@@ -71,17 +71,16 @@ void PageDropper::Leave(const Reading& reading) {
 }
 
 void PageDropper::DropDue() {
-  auto const still_busy = std::remove_if(due_.begin(), due_.end(), [this](cache::NodeId node) {
-    // Another reader that is on the sample now will leave it later, and it is dropped then.
-    bool const being_read =
-        std::any_of(by_reader_.begin(), by_reader_.end(),
-                    [node](const auto& entry) { return entry.second.node == node; });
-    if (being_read) return true;
+  if (due_.empty()) return;
+  // Another reader that is on a sample now will leave it later, and it is dropped then.
+  std::unordered_set<uint32_t> being_read;
+  for (const auto& [thread_id, reading] : by_reader_) being_read.insert(reading.node.value);
+  std::erase_if(due_, [&](cache::NodeId node) {
+    if (being_read.contains(node.value)) return true;
     if (in_flight_.Any(node)) return false;
     if (kernel_.Drop(node)) dropped_count_.Add();
     return true;
   });
-  due_.erase(still_busy, due_.end());
 }
 
 }  // namespace stokefs::fs

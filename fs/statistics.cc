@@ -44,6 +44,9 @@ class PrometheusText {
   void Labelled(const char* name, const std::string& label, uint64_t value) {
     text_ += std::string("stokefs_") + name + "{" + label + "} " + std::to_string(value) + "\n";
   }
+  void LabelledNumber(const char* name, const std::string& label, double value) {
+    text_ += std::string("stokefs_") + name + "{" + label + "} " + Number(value) + "\n";
+  }
   std::string Take() { return std::move(text_); }
 
  private:
@@ -153,6 +156,11 @@ std::string ToPrometheus(const Snapshot& s) {
   text.Labelled("first_reads_total", "tier=\"disk\"", s.reads.disk);
   text.Labelled("first_reads_total", "tier=\"peer\"", s.reads.peer);
   text.Labelled("first_reads_total", "tier=\"origin\"", s.reads.origin);
+  text.Counter("samples_read_total", "First reads of a sample.", s.reads.samples);
+  if (std::optional<double> const hit_ratio = s.HitRatio()) {
+    text.Gauge("hit_ratio", "First reads answered from memory / first reads.", *hit_ratio);
+  }
+  text.Counter("read_joined_total", "Waits that joined a fetch already in flight.", s.reads.joined);
   text.Counter("read_bytes_total", "Bytes answered to the kernel.", s.reads.bytes);
   text.Counter("read_errors_total", "Reads answered with an errno.", s.reads.errors);
   text.Counter("read_timeouts_total", "Reads that passed their deadline.", s.reads.timeouts);
@@ -160,6 +168,13 @@ std::string ToPrometheus(const Snapshot& s) {
   text.Counter("origin_reads_total", "Samples or extents fetched from the origin.", s.origin.reads);
   text.Counter("origin_bytes_total", "Bytes fetched from the origin.", s.origin.bytes);
   text.Counter("origin_errors_total", "Fetches from the origin that failed.", s.origin.errors);
+  text.Counter("origin_stale_total", "Fetches that found another version at the origin.",
+               s.origin.stale);
+  text.Gauge("scan_folders", "Folders known.", static_cast<double>(s.scan.folders));
+  text.Gauge("scan_folders_listed", "Folders whose entries are known.",
+             static_cast<double>(s.scan.folders_listed));
+  text.Counter("scan_errors_total", "Entries and folders that the origin would not tell of.",
+               s.scan.errors);
   text.Gauge("memory_used_bytes", "Bytes of the memory tier in use.",
              static_cast<double>(s.memory.used_bytes));
   text.Gauge("memory_budget_bytes", "Bytes that the memory tier may use.",
@@ -168,6 +183,20 @@ std::string ToPrometheus(const Snapshot& s) {
   if (!s.disk.empty()) text.Head("disk_used_bytes", "Bytes of the disk tier in use.", "gauge");
   for (const DiskSnapshot& disk : s.disk) {
     text.Labelled("disk_used_bytes", "path=" + LabelValue(disk.path), disk.used_bytes);
+  }
+  if (!s.disk.empty()) text.Head("disk_budget_bytes", "Bytes that the disk tier may use.", "gauge");
+  for (const DiskSnapshot& disk : s.disk) {
+    text.Labelled("disk_budget_bytes", "path=" + LabelValue(disk.path), disk.budget_bytes);
+  }
+  for (const char* what : {"job_epoch_progress", "job_epoch_hit_ratio"}) {
+    if (!s.jobs.empty()) text.Head(what, "Of each job's newest epoch.", "gauge");
+    for (const JobSnapshot& job : s.jobs) {
+      if (job.epochs.empty()) continue;
+      const EpochSnapshot& epoch = job.epochs.back();
+      bool const progress = std::string_view(what) == "job_epoch_progress";
+      text.LabelledNumber(what, "job=" + LabelValue(job.name),
+                          progress ? epoch.progress : epoch.hit_ratio.value_or(0));
+    }
   }
   text.Counter("hints_accepted_total", "Hint lines accepted.", s.hints.accepted);
   text.Counter("hints_rejected_total", "Hint lines rejected.", s.hints.rejected);
@@ -179,9 +208,17 @@ std::string ToPrometheus(const Snapshot& s) {
   text.Counter("page_cache_dropped_total", "Samples dropped from the kernel's cache.",
                s.page_cache_dropped);
   text.Counter("events_dropped_total", "Read events that observers did not get.", s.events_dropped);
+  text.Gauge("page_cache_dropping", "1 while used samples are dropped.",
+             s.page_cache_dropping ? 1 : 0);
+  text.Gauge("process_id", "Of the daemon.", s.pid);
   text.Gauge("uptime_seconds", "Time since the mount.", s.uptime_s);
-  text.Head("info", "Version of the daemon.", "gauge");
-  text.Labelled("info", "version=" + LabelValue(s.version), 1);
+  text.Head("info", "Version, dataset digest (empty during the first scan), page cache mode.",
+            "gauge");
+  text.Labelled("info",
+                "version=" + LabelValue(s.version) +
+                    ",digest=" + LabelValue(s.dataset.digest.value_or("")) +
+                    ",page_cache=" + LabelValue(s.page_cache),
+                1);
   return text.Take();
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Every promise in docs/SEMANTICS.md names its tests, and every test that it names exists.
 
-A promise is a list item in a section of the document; it ends with its tests as
+A promise is a list item that begins with "- " (a limit begins with "* "); it names its tests as
 `path/to/file: TestName[, TestName]` in parentheses. Prints what is wrong; exit status 1 then.
 Run with --self-test it checks itself.
 """

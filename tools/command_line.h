@@ -2,6 +2,9 @@
 // Includes cxxopts, so only the files with a main() include this.
 #pragma once
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <optional>
@@ -12,6 +15,14 @@
 #include "tools/exit_status.h"
 
 namespace stokefs::tools {
+
+// A program may be started without standard streams. Then no descriptor of ours may take their
+// place: it would be written to, or closed, as one of them.
+inline void OpenStandardStreams() {
+  int fd = 0;
+  while (fd >= 0 && fd <= 2) fd = open("/dev/null", O_RDWR);
+  if (fd > 2) close(fd);
+}
 
 class CommandLine {
  public:

@@ -141,6 +141,10 @@ base::Status Complete(MountConfig& config, const Surroundings& surroundings) {
     return Refuse("memory: " + SizeText(static_cast<double>(config.memory)) +
                   " is more than half of this machine's " +
                   SizeText(static_cast<double>(surroundings.memory_bytes)));
+  if (config.large_file_bytes > config.memory)
+    return Refuse("large-file-bytes: an extent of " +
+                  SizeText(static_cast<double>(config.large_file_bytes)) +
+                  " does not fit in memory, " + SizeText(static_cast<double>(config.memory)));
   for (size_t i = 0; i < config.cache_dir.size(); ++i)
     for (size_t j = 0; j < i; ++j)
       if (config.cache_dir[i] == config.cache_dir[j])
@@ -175,7 +179,9 @@ Surroundings Surroundings::Read() {
   // The XDG base directory specification: a relative path is to be ignored.
   if (!here.xdg_cache_home.starts_with('/')) here.xdg_cache_home.clear();
   here.is_root = geteuid() == 0;
-  here.memory_bytes = base::ReadMachineMemory().total_bytes;
+  // In a container the group's limit is the machine.
+  base::MachineMemory const memory = base::ReadMachineMemory();
+  here.memory_bytes = std::min(memory.total_bytes, memory.limit_bytes);
   return here;
 }
 

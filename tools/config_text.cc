@@ -38,7 +38,7 @@ std::string ConfigText(const MountConfig& config) {
   using std::to_string;
   auto const deadline =
       std::chrono::duration_cast<std::chrono::milliseconds>(config.origin_deadline).count();
-  std::string text = "# " + config.source + " on " + config.mount_point + "\n";
+  std::string text = "# " + Quoted(config.source) + " on " + Quoted(config.mount_point) + "\n";
   text += "cache-dir = " + QuotedList(config.cache_dir) + "\n";
   text += "memory = " + to_string(config.memory) + "\n";
   text += "disk = " + to_string(config.disk) + "\n";

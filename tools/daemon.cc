@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -22,8 +23,9 @@
 namespace stokefs::tools {
 namespace {
 
-// A control mount that is unmounted more often than this is left alone.
+// A control mount that is unmounted more often than this within a minute is left alone.
 constexpr int kControlRemountsMax = 3;
+constexpr std::chrono::minutes kControlRemountsPeriod{1};
 
 enum class Wake : uint8_t { kSignal, kDatasetEnded, kControlLost };
 
@@ -98,6 +100,7 @@ base::Status AnswersAt(const std::string& mount_point) {
 
 void ServeUntilEnded(ServingStack& stack, WakeUps& wake_ups, base::Journal& journal) {
   int remounts = 0;
+  auto period_start = std::chrono::steady_clock::now();
   for (;;) {
     std::string what;
     switch (wake_ups.Wait(&what)) {
@@ -108,6 +111,11 @@ void ServeUntilEnded(ServingStack& stack, WakeUps& wake_ups, base::Journal& jour
         journal.Info("ending: unmounted");
         return;
       case Wake::kControlLost:
+        if (auto const now = std::chrono::steady_clock::now();
+            now - period_start > kControlRemountsPeriod) {
+          remounts = 0;
+          period_start = now;
+        }
         if (remounts++ >= kControlRemountsMax) {
           journal.Error("control mount lost again; it stays away, the dataset is still served");
           break;
@@ -122,7 +130,7 @@ void ServeUntilEnded(ServingStack& stack, WakeUps& wake_ups, base::Journal& jour
 
 }  // namespace
 
-int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready) {
+DaemonEnd RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready) {
   std::string const mount_point = inputs.config.mount_point;
   std::string const source = inputs.config.source;
   DatasetLock* const lock = inputs.lock;
@@ -130,7 +138,7 @@ int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)
       {.log_path = inputs.config.log.empty() ? inputs.dataset_folder + "/log" : inputs.config.log});
   if (!opened) {
     ready(base::Wrap(std::move(opened.error()), "log"));
-    return 1;
+    return {.exit_status = 1};
   }
   std::unique_ptr<base::Journal> journal = std::move(*opened);
   RaiseDescriptorLimit();
@@ -149,15 +157,16 @@ int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)
     journal->Error(status.error().message);
   }
   if (lock != nullptr) lock->MarkEnding();
-  if (stack->End()) {
-    journal->Info("ended");
-  } else {
+  DaemonEnd const end{.exit_status = status ? 0 : 1, .thread_left = !stack->End()};
+  if (end.thread_left) {
     // The thread still refers to both; they go with the process.
     journal->Warning("ended; a thread is left in the origin");
     (void)stack.release();
     (void)journal.release();
+  } else {
+    journal->Info("ended");
   }
-  return status ? 0 : 1;
+  return end;
 }
 
 }  // namespace stokefs::tools

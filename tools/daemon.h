@@ -20,10 +20,16 @@ struct DaemonInputs {
   DatasetLock* lock = nullptr;  // not owned; MarkEnding() when the end begins
 };
 
-// Mounts and serves until SIGTERM, SIGINT or an unmount ends it; returns the exit status. Calls
-// `ready` once: with ok when the mount answers, or the reason why it does not. Must be called
-// before the process has a second thread. A thread that is stuck in a hung origin may still be
-// there when it returns: the process then has nothing left to do but to end.
-int RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready);
+struct DaemonEnd {
+  int exit_status = 0;
+  // A thread is stuck in a hung origin: the process has to end by _exit, because destructors of
+  // what lives as long as the process would run beside it.
+  bool thread_left = false;
+};
+
+// Mounts and serves until SIGTERM, SIGINT or an unmount ends it. Calls `ready` once: with ok when
+// the mount answers, or the reason why it does not. Must be called before the process has a second
+// thread.
+DaemonEnd RunDaemon(DaemonInputs inputs, const std::function<void(const base::Status&)>& ready);
 
 }  // namespace stokefs::tools

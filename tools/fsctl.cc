@@ -182,6 +182,7 @@ int Run(const std::vector<std::string>& words) {
 }  // namespace stokefs::tools
 
 int main(int count, char** words) {
+  stokefs::tools::OpenStandardStreams();
   try {
     return stokefs::tools::Run(std::vector<std::string>(words + (count > 0), words + count));
   } catch (const std::exception& error) {

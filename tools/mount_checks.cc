@@ -138,8 +138,9 @@ base::Status CheckOptions(const MountConfig& config) {
 }
 
 base::Status CheckDevice() {
-  // Opening it tells nothing to a user: fusermount3, which is root's, opens it for them.
-  if (access("/dev/fuse", F_OK) == 0) return {};
+  // libfuse opens it as this user, before it asks fusermount3.
+  base::UniqueFd const device(open("/dev/fuse", O_RDWR | O_CLOEXEC));
+  if (device.Valid()) return {};
   return base::FailErrno(errno, "no mount is possible: /dev/fuse");
 }
 
@@ -230,6 +231,15 @@ base::Status RefuseHeld(const std::string& mount_point, MountHealth health,
                 (entry ? " with " + entry->source : std::string()));
 }
 
+// A control mount at the default place whose daemon was killed and whose entry is lost.
+void TakeAwayLeftControl(const std::string& control_path, const MountTable& mounts) {
+  auto const left = mounts.At(control_path);
+  if (!left || !IsStokefs(*left)) return;
+  if (AskMount(control_path, std::chrono::seconds(2)) != MountHealth::kDead) return;
+  // What remains when this fails is refused as in use.
+  (void)Detach(control_path, DetachKind::kLazy);
+}
+
 bool IsEnding(const RegistryEntry& entry) {
   auto const process = ReadProcess(entry.pid);
   return !process || process->start_ticks != entry.start_ticks || process->Dead() ||
@@ -250,7 +260,12 @@ base::Status ClearMountPoint(const std::string& mount_point, const Registry& reg
     bool const ours = there && IsStokefs(*there);
     bool const running = entry && IsRunning(entry->pid, entry->start_ticks);
     if (!ours && !running) {
-      if (entry) CleanUp(registry, *entry);  // what a killed daemon left beside a mount now gone
+      if (entry) {
+        CleanUp(registry, *entry);  // what a killed daemon left beside a mount now gone
+      } else {
+        registry.RemoveUnreadable(id);
+        TakeAwayLeftControl(registry.ControlPath(id), *mounts);
+      }
       return {};
     }
     auto const health =
@@ -261,7 +276,10 @@ base::Status ClearMountPoint(const std::string& mount_point, const Registry& reg
       if (!detached) return base::Wrap(detached.error(), "the stale mount");
       continue;
     }
-    bool const ending = entry && (IsEnding(*entry) || health == MountHealth::kDead || !ours);
+    // The entry is of a daemon that is gone, but the mount answers: it is another one's.
+    bool const anothers = ours && !running && health == MountHealth::kServing;
+    bool const ending =
+        !anothers && entry && (IsEnding(*entry) || health == MountHealth::kDead || !ours);
     if (!ending) return RefuseHeld(mount_point, health, entry);
     if (std::chrono::steady_clock::now() - start > wait)
       return NoAnswer("mount point " + mount_point + " is still held by " + HolderText(entry) +

@@ -147,7 +147,7 @@ int Serve(const MountConfig& config, StartReport& report) {
   if (!inputs) return fail(inputs.error());
   std::optional<base::Error> failure;
   bool answered = false;
-  int const status = RunDaemon(*std::move(inputs), [&](const base::Status& mounted) {
+  DaemonEnd const end = RunDaemon(*std::move(inputs), [&](const base::Status& mounted) {
     answered = true;
     base::Status recorded = mounted;
     if (recorded) recorded = holdings.RecordConnection();
@@ -159,9 +159,15 @@ int Serve(const MountConfig& config, StartReport& report) {
     else
       failure = mounted.error();  // told when all is put away
   });
-  if (failure) return fail(*failure);
-  if (!answered) return fail({std::errc::io_error, "the daemon ended before the mount answered"});
-  holdings.GiveBack();
+  int status = end.exit_status;
+  if (failure) {
+    status = fail(*failure);
+  } else if (!answered) {
+    status = fail({std::errc::io_error, "the daemon ended before the mount answered"});
+  } else {
+    holdings.GiveBack();
+  }
+  if (end.thread_left) _exit(status);
   return status;
 }
 

@@ -146,6 +146,11 @@ base::Status Registry::Write(const RegistryEntry& entry) const {
 
 void Registry::Remove(const std::string& id) const { unlink(FileOf(id).c_str()); }
 
+void Registry::RemoveUnreadable(const std::string& id) const {
+  auto const text = base::ReadFile(FileOf(id));
+  if (text && !FromJson(id, *text)) Remove(id);
+}
+
 std::optional<RegistryEntry> Registry::Read(const std::string& id) const {
   for (const Registry& registry : {Registry(folder_), Registry(also_read_)}) {
     if (registry.folder_.empty()) continue;
@@ -174,6 +179,11 @@ std::vector<RegistryEntry> Registry::List() const {
 void CleanUp(const Registry& registry, const RegistryEntry& entry) {
   auto const mounts = MountTable::Read();
   if (mounts) {
+    // A connection that was aborted leaves its mount in the tree.
+    auto const dataset = mounts->At(entry.mount_point);
+    bool const ours =
+        dataset && IsStokefs(*dataset) && entry.connection && dataset->minor == *entry.connection;
+    if (ours) (void)Detach(entry.mount_point, DetachKind::kLazy);
     auto const control = mounts->At(entry.control_path);
     // What remains when this fails is found again by the next mount there.
     if (control && IsStokefs(*control)) (void)Detach(entry.control_path, DetachKind::kLazy);

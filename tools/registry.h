@@ -44,6 +44,8 @@ class Registry {
   // The first entry of a mount: file_exists when there is one.
   base::Status Claim(const RegistryEntry& entry) const;
   base::Status Write(const RegistryEntry& entry) const;  // in place of the former
+  // Entries are written whole: one that cannot be read is another release's, or no entry at all.
+  void RemoveUnreadable(const std::string& id) const;
   void Remove(const std::string& id) const;
   std::optional<RegistryEntry> Read(const std::string& id) const;
   std::vector<RegistryEntry> List() const;  // of this user; by mount point; damaged files left out

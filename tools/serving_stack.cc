@@ -120,15 +120,19 @@ base::Status ServingStack::Build() {
 }
 
 base::Status ServingStack::MountControl() {
-  // The folder below is kept unwritable, so that nothing is written there when the mount is not.
-  // But fusermount3 mounts for a user only on a folder that he may write.
+  // Ours is kept unwritable, so that nothing is written there when the mount is not. But
+  // fusermount3 mounts for a user only on a folder that he may write.
   base::UniqueFd const below(
       open(inputs_.control_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!below.Valid()) return base::FailErrno(errno, "control mount " + inputs_.control_path);
-  fchmod(below.Get(), 0755);
+  struct stat st {};
+  if (!below.Valid() || fstat(below.Get(), &st) != 0) {
+    return base::FailErrno(errno, "control mount " + inputs_.control_path);
+  }
+  mode_t const mode = st.st_mode & 07777;
+  fchmod(below.Get(), mode | S_IWUSR);
   std::vector<std::string> options;
   for (const std::string& option : inputs_.config.option) {
-    if (option == "allow_other" || option == "allow_root") options.push_back(option);
+    if (option == "allow_other") options.push_back(option);
   }
   auto control =
       fs::ControlMount::Mount({.mount_point = inputs_.control_path,
@@ -138,7 +142,7 @@ base::Status ServingStack::MountControl() {
                                {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }},
                                {"config", [this] { return ConfigText(inputs_.config); }},
                                {"events", [this] { return journal_.Lines(); }}});
-  fchmod(below.Get(), 0555);
+  fchmod(below.Get(), mode);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
   return {};
@@ -166,7 +170,9 @@ base::Status ServingStack::RemountControl() {
 bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
-  kernel_.Attach(nullptr);  // no notification may meet a closed connection
+  // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
+  kernel_.Attach(nullptr);
+  if (dropper_events_ != nullptr) dropper_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();

@@ -26,11 +26,16 @@ struct Target {
 };
 
 base::Result<Target> Find(const std::string& path, const Registry& registry) {
-  auto canonical = CanonicalMountPoint(path);
-  if (!canonical) return Pass(canonical.error());
-  Target target{.mount_point = *canonical};
   auto const mounts = MountTable::Read();
   if (!mounts) return Pass(mounts.error());
+  Target target{.mount_point = path};
+  auto const as_written = mounts->At(path);
+  // A folder above the mount may hang: what the kernel knows by this very name needs no look-up.
+  if (!as_written || !IsStokefs(*as_written)) {
+    auto canonical = CanonicalMountPoint(path);
+    if (!canonical) return Pass(canonical.error());
+    target.mount_point = *canonical;
+  }
   target.mount = mounts->At(target.mount_point);
   target.entry = registry.Read(MountId(target.mount_point));
   if (target.mount && !IsStokefs(*target.mount))
@@ -81,10 +86,10 @@ base::Status UnmountPlainly(const Target& target, const Registry& registry) {
   return target.entry ? AwaitEnd(*target.entry, registry) : base::Status();
 }
 
-// Only a process that the registry names, that still is that process, and that is a stokefs.
+// Only a process that the registry names and that still is that process.
 void KillDaemon(const RegistryEntry& entry) {
   auto const process = ReadProcess(entry.pid);
-  if (!process || process->start_ticks != entry.start_ticks || process->name != "stokefs") return;
+  if (!process || process->start_ticks != entry.start_ticks) return;
   // A stopped process takes no SIGTERM.
   if (process->state != 'T' && process->state != 't') {
     kill(entry.pid, SIGTERM);

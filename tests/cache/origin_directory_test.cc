@@ -282,5 +282,18 @@ TEST_F(OriginDirectoryTest, AHungOriginRefusesWhatItCannotQueueAndStopGivesUp) {
   EXPECT_EQ(bytes_, "hello");
 }
 
+TEST(UntilSettled, WaitsForTheTickOfAChangeOfJustNow) {
+  int64_t const second = 1'000'000'000;
+  FileVersion const fine{.mtime_ns = 5, .ctime_ns = 100 * second + 1};
+  FileVersion const coarse{.mtime_ns = 90 * second, .ctime_ns = 100 * second};
+  auto const ms = [](int64_t count) { return base::Duration(std::chrono::milliseconds(count)); };
+  EXPECT_EQ(UntilSettled(fine, fine.ctime_ns), ms(20));
+  EXPECT_EQ(UntilSettled(fine, fine.ctime_ns + 15'000'000), ms(5));
+  EXPECT_EQ(UntilSettled(fine, fine.ctime_ns + 20'000'000), ms(0));
+  EXPECT_EQ(UntilSettled(coarse, coarse.ctime_ns + second), ms(1100));
+  EXPECT_EQ(UntilSettled(coarse, coarse.ctime_ns + 3 * second), ms(0));
+  EXPECT_EQ(UntilSettled(fine, fine.ctime_ns - second), ms(0));  // another machine's clock
+}
+
 }  // namespace
 }  // namespace stokefs::cache
