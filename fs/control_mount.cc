@@ -121,21 +121,27 @@ class ControlOperations {
       fuse_reply_err(request, EACCES);
       return;
     }
-    auto snapshot = std::make_unique<std::string>(file->render());
+    ControlMount& mount = Of(request);
     info->direct_io = 1;
-    info->fh = reinterpret_cast<uint64_t>(snapshot.get());
-    if (fuse_reply_open(request, info) == 0) (void)snapshot.release();  // Release's from now on
+    info->fh = mount.AddOpened(std::make_shared<const std::string>(file->render()));
+    uint64_t const handle = info->fh;
+    if (fuse_reply_open(request, info) != 0) mount.RemoveOpened(handle);  // nobody will release it
   }
 
   static void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset,
                    fuse_file_info* info) {
-    const auto& text = *reinterpret_cast<const std::string*>(info->fh);
-    auto const start = std::min(static_cast<size_t>(offset), text.size());
-    fuse_reply_buf(request, text.data() + start, std::min(size, text.size() - start));
+    // Held until the reply has returned: the reader has it, and may have closed, before that.
+    ControlMount::Text const text = Of(request).Opened(info->fh);
+    if (text == nullptr) {
+      fuse_reply_err(request, EBADF);
+      return;
+    }
+    auto const start = std::min(static_cast<size_t>(offset), text->size());
+    fuse_reply_buf(request, text->data() + start, std::min(size, text->size() - start));
   }
 
   static void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-    delete reinterpret_cast<std::string*>(info->fh);
+    Of(request).RemoveOpened(info->fh);
     fuse_reply_err(request, 0);
   }
 };
@@ -144,6 +150,23 @@ ControlMount::ControlMount(std::vector<ControlFile> files)
     : files_(std::move(files)), mounted_at_(NowOnTheWall()) {}
 
 ControlMount::~ControlMount() = default;
+
+uint64_t ControlMount::AddOpened(Text text) {
+  base::MutexLock lock(opened_mu_);
+  opened_.emplace(next_handle_, std::move(text));
+  return next_handle_++;
+}
+
+ControlMount::Text ControlMount::Opened(uint64_t handle) {
+  base::MutexLock lock(opened_mu_);
+  auto const found = opened_.find(handle);
+  return found == opened_.end() ? nullptr : found->second;
+}
+
+void ControlMount::RemoveOpened(uint64_t handle) {
+  base::MutexLock lock(opened_mu_);
+  opened_.erase(handle);
+}
 
 base::Result<std::unique_ptr<ControlMount>> ControlMount::Mount(Options options,
                                                                 std::vector<ControlFile> files) {

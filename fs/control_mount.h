@@ -7,9 +7,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
+#include "base/sync.h"
 #include "fs/fuse_session.h"
 
 namespace stokefs::fs {
@@ -36,10 +38,19 @@ class ControlMount {
 
  private:
   friend class ControlOperations;
+  using Text = std::shared_ptr<const std::string>;
   explicit ControlMount(std::vector<ControlFile> files);
+
+  uint64_t AddOpened(Text text) EXCLUDES(opened_mu_);
+  Text Opened(uint64_t handle) EXCLUDES(opened_mu_);
+  void RemoveOpened(uint64_t handle) EXCLUDES(opened_mu_);
 
   const std::vector<ControlFile> files_;
   const timespec mounted_at_;
+  base::Mutex opened_mu_;  // a leaf
+  uint64_t next_handle_ GUARDED_BY(opened_mu_) = 1;
+  // What each open handle reads. Those that are open when the mount ends get no release.
+  std::unordered_map<uint64_t, Text> opened_ GUARDED_BY(opened_mu_);
   std::unique_ptr<FuseSession> session_;
 };
 

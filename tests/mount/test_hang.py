@@ -168,11 +168,12 @@ class Hang(mounting.MountTestCase):
         names = os.listdir(self.at("cold"))  # what is listed stays listed
         self.assertEqual(COLD, len(names))
         release()
-        wait_until(lambda: self.timed(read_file, self.cold_paths(1)[0])[0] == 0, 10, "the recovery")
         self.next_cold = 0
-        for path in self.cold_paths(STUCK):  # those that failed
+        for path in self.cold_paths(STUCK):  # those that failed, and do so until their fetch ends
+            wait_until(lambda: self.timed(read_file, path)[0] == 0, 10, "the recovery")
             expected = read_file(path.replace(self.space.mnt, self.space.source, 1))
             self.assertEqual(expected, read_file(path))
+        wait_until(lambda: self.timed(read_file, self.at("large"))[0] == 0, 10, "the recovery")
         self.assertEqual(read_file(os.path.join(self.space.source, "large")),
                          read_file(self.at("large")))
 

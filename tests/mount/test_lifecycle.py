@@ -60,7 +60,7 @@ class LifecycleTestCase(mounting.MountTestCase):
         finished = self.space.try_mount(*flags, **places)
         self.assert_refused(finished, *words)
         self.assertEqual(before, self.everything(), "something was left behind")
-        self.assertEqual([], mounting.marked_processes(self.space.mark))
+        wait_until(lambda: not mounting.marked_processes(self.space.mark), 2, "no process left")
 
 
 class Refusals(LifecycleTestCase):
