@@ -72,7 +72,7 @@ class KernelCacheTest : public ::testing::Test {
 
   testing::SourceTree source_;
   testing::TempDir mount_point_;
-  const base::SteadyClock clock_;
+  const base::SteadyClock clock_{};
   const std::unique_ptr<base::Journal> journal_ = base::Journal::Discard();
   cache::LruPolicy policy_;
   std::unique_ptr<cache::Catalog> catalog_;
