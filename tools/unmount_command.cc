@@ -101,10 +101,11 @@ void KillDaemon(const RegistryEntry& entry) {
 base::Status UnmountByForce(const Target& target, const Registry& registry) {
   base::Status status;
   if (target.mount) {
-    // As a user without fusectl this fails; then the daemon's end cuts the connection.
-    (void)AbortConnection(target.mount->minor);
     status = Detach(target.mount_point, DetachKind::kLazy);
     if (!status) status = base::Wrap(status.error(), "cannot unmount");
+    // After that: a daemon whose connection is cut takes its mount away itself. As a user without
+    // fusectl this fails; then the daemon's end cuts the connection.
+    (void)AbortConnection(target.mount->minor);
   }
   if (!target.entry) return status;
   const RegistryEntry& entry = *target.entry;
