@@ -98,6 +98,9 @@ void KillDaemon(const RegistryEntry& entry) {
   kill(entry.pid, SIGKILL);
 }
 
+// A daemon whose threads are stuck in the origin gives them up after 3 s (2 x 1.5 s).
+constexpr milliseconds kEndLimit{3300};
+
 base::Status UnmountByForce(const Target& target, const Registry& registry) {
   base::Status status;
   if (target.mount) {
@@ -114,7 +117,7 @@ base::Status UnmountByForce(const Target& target, const Registry& registry) {
   if (control && IsStokefs(*control)) (void)AbortConnection(control->minor);
   auto const process = ReadProcess(entry.pid);
   bool const stopped = process && (process->state == 'T' || process->state == 't');
-  if (!WaitForEnd(entry.pid, entry.start_ticks, stopped ? milliseconds(0) : milliseconds(2000))) {
+  if (!WaitForEnd(entry.pid, entry.start_ticks, stopped ? milliseconds(0) : kEndLimit)) {
     KillDaemon(entry);
     if (!WaitForEnd(entry.pid, entry.start_ticks, seconds(1)) && status) {
       auto const state = ReadProcess(entry.pid);
