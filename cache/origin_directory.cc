@@ -126,7 +126,7 @@ class OriginDirectory::Impl {
   const OriginStatistics& Statistics() const { return statistics_; }
 
  private:
-  void Run(FetchItem item) {
+  void Run(const FetchItem& item) {
     base::TimePoint const started = clock_.Now();
     base::Status status =
         started >= item.deadline

@@ -161,7 +161,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
 
 base::Status ServingStack::RemountControl() {
   control_->Stop();
-  base::Status const mounted = MountControl();
+  base::Status mounted = MountControl();
   if (mounted) control_->Start(on_control_lost_);
   return mounted;
 }
