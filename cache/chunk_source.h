@@ -1,7 +1,8 @@
 // A place that bytes are fetched from: disk tier, peers, origin. The read path asks them in order.
 //
 // A source is asked for many blocks at a time and may be slow or hang. It answers each item once,
-// on a thread of its own; inside `Fetch` only to refuse it with EAGAIN. It may answer after the
+// on a thread of its own; inside `Fetch` only to refuse it (EAGAIN) or because it has no such block
+// (ENOENT, of any source but the origin: the next one is asked). It may answer after the
 // deadline, even much later: the memory behind `into` stays valid until it has answered, whatever
 // became of the read.
 #pragma once
@@ -31,6 +32,9 @@ class ChunkSource {
  public:
   virtual ~ChunkSource() = default;
   virtual Tier tier() const = 0;
+  // Whether it is worth asking for `key`: a hint that spares a detour, cheap and never blocking. A
+  // source that says yes may still answer ENOENT.
+  virtual bool Holds(BlockKey) const { return true; }
   // Does not block. Items that cannot be queued are answered EAGAIN, here or later.
   virtual void Fetch(std::vector<FetchItem> items) = 0;
 };
