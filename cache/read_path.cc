@@ -66,7 +66,6 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
  private:
   void AnswerHit(const ReadRequest& request, const ReadDone& done, Lease lease,
                  base::TimePoint started);
-  base::Status MakeParts(PendingRead& read) const;
   void FindParts(PendingRead& read);
   ReadTicket Wait(PendingRead read);
   std::optional<base::Error> Admit(PendingRead& read) REQUIRES(mu_);
@@ -114,7 +113,13 @@ ReadTicket ReadPath::Impl::Read(const ReadRequest& request, ReadDone done) {
     }
   }
   PendingRead read{.request = request, .done = std::move(done), .started = started};
-  if (base::Status const status = MakeParts(read); !status) {
+  base::Result<uint64_t> const file_bytes = layout_.FileSize(request.node);
+  if (!file_bytes) {
+    answers_.Fail(read.done, file_bytes.error());
+    return {};
+  }
+  read.file_bytes = *file_bytes;
+  if (base::Status const status = read.Cut({options_.extent_bytes, memory_bytes_}); !status) {
     answers_.Fail(read.done, status.error());
     return {};
   }
@@ -152,32 +157,6 @@ void ReadPath::Impl::AnswerHit(const ReadRequest& request, const ReadDone& done,
                    now - started);
   }
   done(std::move(reply));
-}
-
-base::Status ReadPath::Impl::MakeParts(PendingRead& read) const {
-  ReadRequest const& request = read.request;
-  base::Result<uint64_t> const file_bytes = layout_.FileSize(request.node);
-  if (!file_bytes) return tl::unexpected(file_bytes.error());
-  read.file_bytes = *file_bytes;
-  if (request.offset >= *file_bytes) return {};
-  uint64_t const extent = options_.extent_bytes;
-  uint64_t const end =
-      request.offset + std::min<uint64_t>(request.size_bytes, *file_bytes - request.offset);
-  if (end / extent > kBlockIndexMax) return base::Fail(std::errc::file_too_large, "read");
-  for (uint64_t at = request.offset; at < end;) {
-    uint64_t const block_begin = at / extent * extent;
-    uint64_t const block_bytes = std::min(extent, *file_bytes - block_begin);
-    if (block_bytes > memory_bytes_) {
-      return base::Fail(std::errc::not_enough_memory, "a block is above the memory budget");
-    }
-    uint64_t const size = std::min(end, block_begin + block_bytes) - at;
-    read.parts.push_back({.key = {request.node, static_cast<uint32_t>(at / extent)},
-                          .offset = static_cast<uint32_t>(at - block_begin),
-                          .size_bytes = static_cast<uint32_t>(size),
-                          .block_bytes = static_cast<uint32_t>(block_bytes)});
-    at += size;
-  }
-  return {};
 }
 
 void ReadPath::Impl::FindParts(PendingRead& read) {
