@@ -59,11 +59,13 @@ void FetchTable::Join(BlockKey key, FetchWaiter waiter) {
   fetch->waiters.push_back(waiter);
 }
 
-void FetchTable::Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter) {
-  auto fetch = std::unique_ptr<Fetch>(new Fetch{key, size_bytes, ++last_serial_});
+void FetchTable::Start(const FetchOrder& order, FetchWaiter waiter) {
+  STOKEFS_CHECK(order.first_source < options_.sources.size());
+  auto fetch = std::unique_ptr<Fetch>(new Fetch{order.key, order.size_bytes, ++last_serial_});
+  fetch->source_index = order.first_source;
   fetch->waiters.push_back(waiter);
   waiting_.emplace(fetch->serial, fetch.get());
-  bool const is_new = fetches_.emplace(key, std::move(fetch)).second;
+  bool const is_new = fetches_.emplace(order.key, std::move(fetch)).second;
   STOKEFS_CHECK(is_new);
 }
 

@@ -68,6 +68,12 @@ struct FetchEffects {
 
 enum class LeaveReason : uint8_t { kTimedOut, kOther };
 
+struct FetchOrder {
+  BlockKey key;
+  uint64_t size_bytes = 0;
+  size_t first_source = 0;  // the one to ask first
+};
+
 class FetchTable {
  public:
   struct SourceTraits {
@@ -87,7 +93,7 @@ class FetchTable {
 
   // Waits for a fetch that is in flight, or starts one. Then call Pump.
   void Join(BlockKey key, FetchWaiter waiter);
-  void Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter);
+  void Start(const FetchOrder& order, FetchWaiter waiter);
   // `ticket` no longer waits for `key`.
   void Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now);
 

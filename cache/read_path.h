@@ -2,9 +2,10 @@
 //
 // A read that memory can answer is answered inside Read. Any other joins the one fetch in flight of
 // each block it needs, or starts it, and is answered later, on another thread: by bytes, by an
-// error, or by ETIMEDOUT when `read_deadline` has passed. A fetch asks the sources in order; one
-// that fails or is late (`source_deadline`) is given up for the next. A late answer still fills
-// memory. Thread-safe. No lock is held while a `done` or a source runs.
+// error, or by ETIMEDOUT when `read_deadline` has passed. A fetch asks the sources in order, from
+// the first that holds the block; one that fails or is late (its `deadline`) is given up for the
+// next. A late answer still fills memory. Thread-safe. No lock is held while a `done` or a source
+// runs.
 #pragma once
 
 #include <cstdint>

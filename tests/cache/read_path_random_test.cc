@@ -30,20 +30,32 @@ class FlakySource final : public ChunkSource {
 
   Tier tier() const override { return tier_; }
 
+  bool Holds(BlockKey) const override {
+    base::MutexLock lock(mu_);
+    return random_() % 4 != 0;
+  }
+
   void Fetch(std::vector<FetchItem> items) override {
     for (FetchItem& item : items) {
-      bool refused = false;
+      int inside = 0;
       {
         base::MutexLock lock(mu_);
-        refused = random_() % 50 == 0;
-        if (!refused) items_.push_back(std::move(item));
+        inside = DiceInside();
+        if (inside == 0) items_.push_back(std::move(item));
         changed_.SignalAll();
       }
-      if (refused) item.done(base::FailErrno(EAGAIN, "flaky"));
+      if (inside != 0) item.done(base::FailErrno(inside, "flaky"));
     }
   }
 
  private:
+  // The error to answer inside Fetch; mostly 0, none.
+  int DiceInside() REQUIRES(mu_) {
+    uint64_t const dice = random_() % 50;
+    if (dice == 0) return EAGAIN;
+    return dice < 8 && tier_ != Tier::kOrigin ? ENOENT : 0;
+  }
+
   void Run() {
     base::MutexLock lock(mu_);
     for (;;) {
@@ -68,9 +80,9 @@ class FlakySource final : public ChunkSource {
   }
 
   const Tier tier_;
-  base::Mutex mu_;
+  mutable base::Mutex mu_;
   base::CondVar changed_;
-  std::mt19937_64 random_ GUARDED_BY(mu_);
+  mutable std::mt19937_64 random_ GUARDED_BY(mu_);
   std::vector<FetchItem> items_ GUARDED_BY(mu_);
   bool stopping_ GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
