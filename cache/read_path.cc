@@ -13,12 +13,16 @@ namespace {
 
 constexpr uint64_t kBlockIndexMax = std::numeric_limits<uint32_t>::max();
 
-FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, const MemoryTier& memory,
+FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, uint64_t memory_bytes,
                                      const std::vector<ReadPath::Source>& sources) {
+  auto const given_or = [](uint64_t given, uint64_t usual) { return given > 0 ? given : usual; };
   FetchTable::Options made;
-  for (auto const& [source, deadline] : sources) made.sources.push_back({source->tier(), deadline});
-  uint64_t const quarter = memory.Usage().budget_bytes / 4;
-  made.fetch_bytes_max = options.fetch_bytes_max > 0 ? options.fetch_bytes_max : quarter;
+  made.bytes_max = given_or(options.fetch_bytes_max, memory_bytes / 2);
+  for (ReadPath::Source const& source : sources) {
+    made.sources.push_back({.tier = source.source->tier(),
+                            .deadline = source.deadline,
+                            .bytes_max = given_or(source.fetch_bytes_max, memory_bytes / 4)});
+  }
   return made;
 }
 
@@ -39,7 +43,7 @@ ReadPath::Impl::Impl(const Options& options, const BlockLayout& layout, MemoryTi
       sources_(SourcesOf(sources)),
       clock_(clock),
       answers_(std::move(observers), clock),
-      fetches_(MakeFetchOptions(options_, memory_, sources), memory_) {
+      fetches_(MakeFetchOptions(options_, memory_bytes_, sources), memory_) {
   STOKEFS_CHECK(options_.extent_bytes > 0 && options_.extent_bytes <= kBlockBytesMax);
 }
 

@@ -75,11 +75,12 @@ class ReadPath {
     uint64_t extent_bytes = 1u << 20;  // files above this are read in extents of it
     base::Duration read_deadline = std::chrono::seconds(30);
     size_t parked_count_max = 768;  // leaves room below the kernel's max_background, 1,024
-    uint64_t fetch_bytes_max = 0;   // bytes in flight; 0: a quarter of the arena
+    uint64_t fetch_bytes_max = 0;   // in flight at all sources together; 0: half of the arena
   };
   struct Source {
     ChunkSource* source = nullptr;
-    base::Duration deadline{};  // of one try
+    base::Duration deadline{};     // of one try
+    uint64_t fetch_bytes_max = 0;  // in flight there; 0: a quarter of the arena
   };
 
   // All referenced objects outlive the read path. `observers` may be empty. `sources` in order.

@@ -41,14 +41,26 @@ class FlakySource final : public ChunkSource {
       {
         base::MutexLock lock(mu_);
         inside = DiceInside();
-        if (inside == 0) items_.push_back(std::move(item));
+        if (inside == 0) Keep(std::move(item));
         changed_.SignalAll();
       }
       if (inside != 0) item.done(base::FailErrno(inside, "flaky"));
     }
   }
 
+  // The most that was ever asked for at a time.
+  uint64_t BytesMax() const {
+    base::MutexLock lock(mu_);
+    return bytes_max_;
+  }
+
  private:
+  void Keep(FetchItem item) REQUIRES(mu_) {
+    bytes_ += item.into.size();
+    bytes_max_ = std::max(bytes_max_, bytes_);
+    items_.push_back(std::move(item));
+  }
+
   // The error to answer inside Fetch; mostly 0, none.
   int DiceInside() REQUIRES(mu_) {
     uint64_t const dice = random_() % 50;
@@ -67,11 +79,15 @@ class FlakySource final : public ChunkSource {
       FetchItem const item = std::move(items_.back());
       items_.pop_back();
       mu_.unlock();
-      if (dice < 10) {
+      for (uint64_t i = 0; dice < 3 && i < 2000; ++i) std::this_thread::yield();  // late
+      {
+        base::MutexLock counting(mu_);
+        bytes_ -= item.into.size();
+      }
+      if (dice >= 2 && dice < 12) {
         testing::FillBlock(item.into.first(item.into.size() / 2), item.key, 1);  // rubbish
-        item.done(base::FailErrno(dice < 8 ? EIO : ETIMEDOUT, "flaky"));
+        item.done(base::FailErrno(dice < 10 ? EIO : ETIMEDOUT, "flaky"));
       } else {
-        for (uint64_t i = 0; dice < 12 && i < 2000; ++i) std::this_thread::yield();  // late
         testing::FillBlock(item.into, item.key);
         item.done({});
       }
@@ -84,6 +100,8 @@ class FlakySource final : public ChunkSource {
   base::CondVar changed_;
   mutable std::mt19937_64 random_ GUARDED_BY(mu_);
   std::vector<FetchItem> items_ GUARDED_BY(mu_);
+  uint64_t bytes_ GUARDED_BY(mu_) = 0;  // of items not answered
+  uint64_t bytes_max_ GUARDED_BY(mu_) = 0;
   bool stopping_ GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 };
@@ -146,7 +164,8 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
   {
     FlakySource disk(Tier::kDisk, seed);
     FlakySource origin(Tier::kOrigin, seed + 1);
-    sources_ = {{&disk, std::chrono::milliseconds(2)}, {&origin, std::chrono::milliseconds(20)}};
+    sources_ = {{&disk, std::chrono::milliseconds(2), 3 * kExtent},
+                {&origin, std::chrono::milliseconds(20), 4 * kExtent}};
     path();
     std::atomic<int> running{kThreads};
     std::vector<std::thread> readers;
@@ -162,6 +181,8 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
     }
     for (std::thread& reader : readers) reader.join();
     EXPECT_EQ(path().ParkedCount(), 0u);
+    EXPECT_LE(disk.BytesMax(), 3 * kExtent);
+    EXPECT_LE(origin.BytesMax(), 4 * kExtent);
   }  // the sources answer what they still hold
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.strange_errors, 0u);
