@@ -229,8 +229,10 @@ FetchTable::Room FetchTable::PumpSource(size_t source_index, base::TimePoint now
   return Room::kEnough;
 }
 
-// Whether the budgets let it be asked of its source.
+// Whether the budgets and the sink let it be asked of its source.
 bool FetchTable::Fits(const Fetch& fetch) const {
+  bool const is_last = fetch.source_index + 1 == sources_.size();
+  if (is_last && options_.sink != nullptr && options_.sink->WantsPause()) return false;
   uint64_t const bytes_there = sources_[fetch.source_index].bytes_in_flight;
   if (bytes_there == 0) return true;
   return bytes_there + fetch.size_bytes <= options_.sources[fetch.source_index].bytes_max &&

@@ -1,7 +1,8 @@
 // The fetches in flight, one a block: which source is asked, what waits for it, what waits for
 // room.
 //
-// Pure bookkeeping: no lock, no clock, calls no source and no waiter. The read path guards it with
+// Pure bookkeeping: no lock, no clock, calls no source and no waiter; asks the sink only whether it
+// wants a pause. The read path guards it with
 // its mutex, and carries out the effects that each call returns after letting go of that mutex. The
 // memory tier is called from here (its lock is a leaf).
 //
@@ -14,12 +15,12 @@
 //   kOverdue --bytes, or every try was answered, or kOverdueTime with none to wait for--> (ended)
 //
 // Each source has a budget of bytes in flight and a queue of the fetches that wait for it, so that
-// a slow one keeps only its own waiting; one block may always be asked of each.
-// A late try is given up: its room stays with it until its source answers, and counts for the
-// source that it is late at. Bytes that it brings then still go to memory, and to whoever waits for
-// the block by then.
-// An overdue fetch refuses who wants to join it: the kernel follows a READ of read-ahead that
-// failed with a second READ of the same page, which would wait for a whole deadline again.
+// a slow one keeps only its own waiting; one block may always be asked of each. While the sink
+// wants a pause, the last source is asked for nothing new. A late try is given up: its room stays
+// with it until its source answers, and counts for the source that it is late at. Bytes that it
+// brings then still go to memory, and to whoever waits for the block by then. An overdue fetch
+// refuses who wants to join it: the kernel follows a READ of read-ahead that failed with a second
+// READ of the same page, which would wait for a whole deadline again.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +36,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "cache/chunk_source.h"
+#include "cache/fetch_sink.h"
 #include "cache/ids.h"
 #include "cache/memory_tier.h"
 
@@ -87,6 +89,7 @@ class FetchTable {
   struct Options {
     std::vector<SourceTraits> sources;  // in the order in which they are asked
     uint64_t bytes_max = 0;             // in flight at all of them together
+    const FetchSink* sink = nullptr;    // may be null
   };
 
   FetchTable(Options options, MemoryTier& memory);

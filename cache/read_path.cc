@@ -17,6 +17,7 @@ FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, uint64_t 
                                      const std::vector<ReadPath::Source>& sources) {
   auto const given_or = [](uint64_t given, uint64_t usual) { return given > 0 ? given : usual; };
   FetchTable::Options made;
+  made.sink = options.sink;
   made.bytes_max = given_or(options.fetch_bytes_max, memory_bytes / 2);
   for (ReadPath::Source const& source : sources) {
     made.sources.push_back({.tier = source.source->tier(),

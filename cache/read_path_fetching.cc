@@ -8,12 +8,33 @@
 
 namespace stokefs::cache {
 
+// Before the blocks' readers are answered, so that whoever has read a block knows that it is kept.
+void ReadPath::Impl::TellSink(const std::vector<SourceAnswer>& answers,
+                              const std::vector<uint64_t>& digests) {
+  {
+    base::MutexLock lock(mu_);
+    if (ended_.load(std::memory_order_relaxed) != 0) return;  // then the sink may be gone
+    ++performing_count_;
+  }
+  for (size_t i = 0; i < answers.size(); ++i) {
+    auto const& [answered, status] = answers[i];
+    if (!status || answered->source_index + 1 < sources_.Count()) continue;
+    options_.sink->OnFetched({.key = answered->key,
+                              .bytes = answered->room.bytes(),
+                              .digest = digests[i],
+                              .tier = sources_.TierOf(answered->source_index)});
+  }
+  base::MutexLock lock(mu_);
+  if (--performing_count_ == 0) performed_.SignalAll();
+}
+
 ReadPath::Impl::Effects ReadPath::Impl::TakeAnswers(std::vector<SourceAnswer> answers) {
   // Outside the lock: about 100 µs for a block of 1 MiB.
   std::vector<uint64_t> digests;
   for (auto const& [answered, status] : answers) {
     digests.push_back(status ? DigestOf(answered->room.bytes()) : 0);
   }
+  if (options_.sink != nullptr) TellSink(answers, digests);
   Effects effects;
   base::MutexLock lock(mu_);
   bool const ended = ended_.load(std::memory_order_relaxed) != 0;  // then the clock may be gone

@@ -1,7 +1,8 @@
 // The inside of the read path: read_path.cc takes reads in, read_path_fetching.cc gets them bytes.
 //
 // Lock order: Impl::mu_ before the memory tier's. With mu_ held nothing else is called: neither a
-// source, nor a `done`, nor an observer's queue. What has to be called is gathered as Effects.
+// source, nor a `done`, nor an observer's queue, nor the sink (but for its WantsPause). What has to
+// be called is gathered as Effects.
 #pragma once
 
 #include <atomic>
@@ -50,6 +51,8 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<base::Error> Admit(PendingRead& read) REQUIRES(mu_);
 
   void ChooseSources(PendingRead& read) const;
+  void TellSink(const std::vector<SourceAnswer>& answers, const std::vector<uint64_t>& digests)
+      EXCLUDES(mu_);
   Effects TakeAnswers(std::vector<SourceAnswer> answers) EXCLUDES(mu_);
   void Settle(Effects& effects, base::TimePoint now) REQUIRES(mu_);
   void Deliver(FetchOutcome& outcome, FetchWaiter waiter, Effects& effects) REQUIRES(mu_);
@@ -71,7 +74,7 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
   mutable base::Mutex mu_;
   FetchTable fetches_ GUARDED_BY(mu_);
   ParkedReads parked_ GUARDED_BY(mu_);
-  size_t performing_count_ GUARDED_BY(mu_) = 0;  // threads between Settle and the end of Perform
+  size_t performing_count_ GUARDED_BY(mu_) = 0;  // threads that call something
   base::CondVar performed_;
 };
 

@@ -28,6 +28,9 @@ class SourceCalls {
   // The sources outlive this, in the order in which they are asked; at least one.
   explicit SourceCalls(std::vector<ChunkSource*> sources);
 
+  size_t Count() const { return sources_.size(); }
+  Tier TierOf(size_t source_index) const { return sources_[source_index]->tier(); }
+
   // The first source that says it holds `key`; the last one is not asked.
   size_t FirstHolder(BlockKey key) const;
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/cache/read_path_fixture.h"
+#include "tests/support/fake_sink.h"
 
 namespace stokefs::cache {
 namespace {
@@ -160,6 +161,8 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
   options_.read_deadline = std::chrono::milliseconds(50);
   options_.parked_count_max = 3;  // below the threads' number: some are refused
   options_.fetch_bytes_max = 6 * kExtent;
+  testing::FakeSink sink;
+  options_.sink = &sink;
   Tally tally;
   {
     FlakySource disk(Tier::kDisk, seed);
@@ -175,7 +178,8 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
         --running;
       });
     }
-    while (running > 0) {
+    for (uint32_t i = 0; running > 0; ++i) {
+      sink.SetPaused(i % 64 < 8);
       PassTime(std::chrono::microseconds(10));
       std::this_thread::yield();
     }
@@ -184,6 +188,8 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
     EXPECT_LE(disk.BytesMax(), 3 * kExtent);
     EXPECT_LE(origin.BytesMax(), 4 * kExtent);
   }  // the sources answer what they still hold
+  EXPECT_EQ(sink.WrongCount(), 0u);
+  EXPECT_GT(sink.ToldCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.strange_errors, 0u);
   EXPECT_GT(tally.right, 0u);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/cache/read_path_fixture.h"
+#include "tests/support/fake_sink.h"
 
 namespace stokefs::cache {
 namespace {
@@ -60,6 +61,81 @@ TEST_F(ReadPathTest, ManyAnswersInsideFetchLeaveTheStackFlat) {
   Refuse(disk_, EIO);
   EXPECT_EQ(first->Errno(), EIO);
   for (auto const& read : reads) ASSERT_EQ(read->Errno(), EIO);
+}
+
+TEST_F(ReadPathTest, TheSinkIsToldWhatTheLastSourceBroughtBeforeItsReaders) {
+  testing::FakeSink sink;
+  UseDiskAndOrigin();
+  options_.sink = &sink;
+  size_t told_count = 0;
+  path().Read({.node = kSmall, .size_bytes = 10}, [&](base::Result<ReadReply>) {
+    told_count = sink.ToldCount({kSmall, 0});
+  });
+  Refuse(disk_, EIO);
+  EXPECT_EQ(sink.ToldCount(), 0u);
+  origin_.AnswerNext();
+  EXPECT_EQ(told_count, 1u);
+  EXPECT_EQ(sink.WrongCount(), 0u);
+  EXPECT_EQ(sink.LastTier(), Tier::kOrigin);
+
+  auto const from_disk = Read(kEven, 0, 10);
+  disk_.AnswerNext();
+  EXPECT_EQ(from_disk->Errno(), 0);
+  auto const failed = Read(NodeId{100}, 0, 10);
+  Refuse(disk_, EIO);
+  Refuse(origin_, EIO);
+  EXPECT_EQ(failed->Errno(), EIO);
+  EXPECT_EQ(sink.ToldCount(), 1u);
+}
+
+TEST_F(ReadPathTest, BytesThatComeTooLateForTheirReaderAreKeptAllTheSame) {
+  testing::FakeSink sink;
+  options_.sink = &sink;
+  auto const read = Read(kSmall, 0, 10);
+  PassTime(kOriginDeadline);
+  EXPECT_EQ(read->Errno(), ETIMEDOUT);
+  origin_.AnswerNext();
+  EXPECT_EQ(sink.ToldCount({kSmall, 0}), 1u);
+}
+
+TEST_F(ReadPathTest, TheSinkHearsNothingAfterTheEnd) {
+  testing::FakeSink sink;
+  options_.sink = &sink;
+  Read(kSmall, 0, 10);
+  path().Shutdown(std::errc::io_error);
+  origin_.AnswerNext();
+  EXPECT_EQ(sink.ToldCount(), 0u);
+}
+
+TEST_F(ReadPathTest, WhileTheSinkWantsAPauseTheLastSourceIsNotAsked) {
+  testing::FakeSink sink;
+  UseDiskAndOrigin();
+  options_.sink = &sink;
+  sink.SetPaused(true);
+  auto const from_disk = Read(kSmall, 0, 10);
+  auto const moves_on = Read(kEven, 0, 10);
+  disk_.AnswerNext();
+  EXPECT_EQ(from_disk->Errno(), 0);
+  Refuse(disk_, EIO);
+  disk_.SetHolds(false);
+  auto const starts = Read(NodeId{100}, 0, 10);
+  PassTime(std::chrono::milliseconds(20));
+  EXPECT_EQ(origin_.AskedCount(), 0u);
+  EXPECT_EQ(memory_->Usage().reserved_bytes, 0u);
+  sink.SetPaused(false);
+  PassTime(std::chrono::milliseconds(20));
+  EXPECT_EQ(origin_.AnswerAll(), 2u);
+  EXPECT_EQ(moves_on->Errno(), 0);
+  EXPECT_EQ(starts->Errno(), 0);
+}
+
+TEST_F(ReadPathTest, APauseWithoutEndCostsAReadItsDeadline) {
+  testing::FakeSink sink;
+  options_.sink = &sink;
+  sink.SetPaused(true);
+  auto const read = Read(kSmall, 0, 10);
+  PassTime(kReadDeadline);
+  EXPECT_EQ(read->Errno(), ETIMEDOUT);
 }
 
 }  // namespace
