@@ -176,7 +176,8 @@ void DiskTier::Impl::Remove(const std::vector<Doomed>& files) {
       base::MutexLock lock(mu_);
       directory = directories_[doomed.directory].files;
     }
-    directory->Remove(doomed.id);
+    // What a broken disk will not remove goes on counting.
+    if (!directory->Remove(doomed.id)) continue;
     base::MutexLock lock(mu_);
     directories_[doomed.directory].used_bytes -= doomed.allocated_bytes;
     used_bytes_ -= doomed.allocated_bytes;
@@ -229,7 +230,7 @@ void DiskTier::Impl::PutAside(uint32_t number, ChunkFileId id, const std::string
     AddBad(number, id, allocated_bytes, doomed);
   }
   journal_.Warning("disk: " + files->PathOf(id) + " is damaged (" + why + "), put aside");
-  files->PutAside(id);
+  if (auto renamed = files->PutAside(id); !renamed) journal_.Debug(renamed.error().message);
   Remove(doomed);
 }
 

@@ -282,7 +282,9 @@ void DiskTier::Impl::OnFound(uint32_t number, FoundChunk found, std::vector<Doom
   statistics_.damaged.Add();
   journal_.Warning("disk: " + files->PathOf(found.file) + " is damaged (" +
                    found.head.error().message + "), put aside");
-  files->PutAside(found.file);
+  if (auto renamed = files->PutAside(found.file); !renamed) {
+    journal_.Debug(renamed.error().message);
+  }
 }
 
 // Once all directories are loaded, or have had their time: brings the whole under the budget, and
@@ -357,9 +359,10 @@ bool DiskTier::Impl::CanFit(const DiskBundle& bundle, WriteOrder order, uint64_t
                             std::vector<Doomed>& doomed) {
   uint64_t const budget_bytes =
       options_.budget_bytes - (order.kind == WriteKind::kCompacted ? 0 : reserve_bytes_);
-  bool const is_pinned = std::any_of(
-      bundle.entries.begin(), bundle.entries.end(),
-      [&](const ChunkEntry& entry) { return IsPinned(NameOf(entry.sample, entry.extent)); });
+  bool is_pinned = false;
+  for (ChunkEntry const& entry : bundle.entries) {
+    is_pinned = is_pinned || IsPinned(NameOf(entry.sample, entry.extent));
+  }
   uint64_t freed_bytes = 0;
   if (is_pinned && bytes <= budget_bytes) {
     for (DiskFileNumber const file : index_.Files()) {
