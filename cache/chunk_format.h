@@ -12,12 +12,13 @@
 // `members_digest` that of the entries' (sample_high, sample_low, extent, size, mtime_ns), 8 bytes
 // each. `dataset` says whose samples they are, `layout` how it was cut (LayoutTag). Entries rise by
 // (sample, extent) without duplicates, and all their samples are in the bucket (prefix, bit_count).
-// The payload starts at a multiple of 4,096; blocks of at least 64 KiB do too, so that they can be
-// read directly into a device, smaller ones at multiples of 8. `file_bytes` is a multiple of 4,096.
+// There is one at least. The payload starts at a multiple of 4,096; blocks of at least 64 KiB do
+// too, so that they can be read directly into a device, smaller ones at multiples of 8. Blocks lie
+// in the order of their entries, each at the first such place; `file_bytes` is the end of the last
+// one, rounded up to a multiple of 4,096. So a head has one right form, and is read strictly.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,14 +63,17 @@ uint64_t LayoutTag(ChunkLayoutOptions options, uint64_t extent_bytes);
 // The longest prefix that all have (at most 64 bits). `samples` risen, not empty.
 ChunkId CommonPrefix(SampleId first, SampleId last);
 
-// Sorts the entries, gives each its offset and sets file_bytes. EEXIST for duplicates.
+// Sorts the entries (1 to kChunkEntryCountMax of them), gives each its offset and sets file_bytes.
+// EEXIST for duplicates.
 base::Status PlacePayload(ChunkHead& head);
 
-// The head's bytes, from `magic` to `checksum`: the file's first HeadBytes(count) bytes.
+// The head's bytes, from `magic` to `checksum`: the file's first HeadBytes(count) bytes. A head
+// that is not as above (PlacePayload was called after the last change of its entries) is a bug.
 std::string EncodeChunkHead(const ChunkHead& head);
 uint64_t HeadBytes(uint32_t count);
 
-// How many bytes the head has, from the file's first 4,096 (or fewer, if it is shorter). EBADMSG.
+// How many bytes the head has (at most 3.5 MiB, whatever was damaged), from the file's first 4,096
+// (or fewer, if it is shorter). EBADMSG.
 base::Result<uint64_t> HeadBytesOf(std::string_view start);
 // `bytes` is the whole head; more may follow. EBADMSG, with the reason, for anything that
 // EncodeChunkHead would not have written.

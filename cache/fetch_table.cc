@@ -36,8 +36,8 @@ struct FetchTable::Fetch {
 };
 
 FetchTable::FetchTable(Options options, MemoryTier& memory)
-    : options_(std::move(options)), memory_(memory) {
-  STOKEFS_CHECK(!options_.sources.empty());
+    : options_(std::move(options)), memory_(memory), sources_(options_.sources.size()) {
+  STOKEFS_CHECK(!sources_.empty());
 }
 
 FetchTable::~FetchTable() = default;
@@ -59,11 +59,13 @@ void FetchTable::Join(BlockKey key, FetchWaiter waiter) {
   fetch->waiters.push_back(waiter);
 }
 
-void FetchTable::Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter) {
-  auto fetch = std::unique_ptr<Fetch>(new Fetch{key, size_bytes, ++last_serial_});
+void FetchTable::Start(const FetchOrder& order, FetchWaiter waiter) {
+  STOKEFS_CHECK(order.first_source < sources_.size());
+  auto fetch = std::unique_ptr<Fetch>(new Fetch{order.key, order.size_bytes, ++last_serial_});
+  fetch->source_index = order.first_source;
   fetch->waiters.push_back(waiter);
-  waiting_.emplace(fetch->serial, fetch.get());
-  bool const is_new = fetches_.emplace(key, std::move(fetch)).second;
+  sources_[fetch->source_index].waiting.emplace(fetch->serial, fetch.get());
+  bool const is_new = fetches_.emplace(order.key, std::move(fetch)).second;
   STOKEFS_CHECK(is_new);
 }
 
@@ -80,13 +82,14 @@ void FetchTable::Move(Fetch& fetch, State to, base::TimePoint timer) {
   if (fetch.timer != kNever) timers_.erase({fetch.timer, &fetch});
   fetch.timer = timer;
   if (fetch.timer != kNever) timers_.insert({fetch.timer, &fetch});
-  if (fetch.state == State::kWaiting) waiting_.erase(fetch.serial);
+  auto& waiting = sources_[fetch.source_index].waiting;
+  if (fetch.state == State::kWaiting) waiting.erase(fetch.serial);
   if (fetch.state == State::kBusy) busy_.erase(fetch.serial);
   fetch.state = to;
-  if (to == State::kWaiting) waiting_.emplace(fetch.serial, &fetch);
+  if (to == State::kWaiting) waiting.emplace(fetch.serial, &fetch);
   if (to == State::kBusy) busy_.emplace(fetch.serial, &fetch);
   if (to != State::kAsking) fetch.current = nullptr;
-  if (to != State::kBusy) Free(fetch.room);
+  if (to != State::kBusy) Free(fetch.room, fetch.source_index);
 }
 
 void FetchTable::MoveToOverdue(Fetch& fetch, base::TimePoint now) {
@@ -115,7 +118,7 @@ void FetchTable::OnAnswer(FetchTry& answered, base::Status status, uint64_t dige
   } else if (fetch != nullptr && fetch->current == &answered) {
     OnError(*fetch, answered, std::move(status.error()), now, effects);
   } else {
-    Free(answered.room);
+    Free(answered.room, answered.source_index);
     bool const was_last = fetch != nullptr && fetch->unanswered_count == 0;
     if (was_last && fetch->state == State::kOverdue) End(*fetch);
   }
@@ -124,9 +127,9 @@ void FetchTable::OnAnswer(FetchTry& answered, base::Status status, uint64_t dige
 void FetchTable::OnBytes(FetchTry& answered, uint64_t digest, FetchEffects& effects) {
   std::optional<Lease> lease = memory_.Peek(answered.key);
   if (lease) {  // another try was faster
-    Free(answered.room);
+    Free(answered.room, answered.source_index);
   } else {
-    in_flight_bytes_ -= answered.room.bytes().size();
+    Uncount(answered.room, answered.source_index);
     lease = memory_.Publish(std::move(answered.room), answered.key, digest);
   }
   // Not only the fetch that this try was made for: a later one is served as well.
@@ -143,11 +146,9 @@ void FetchTable::OnError(Fetch& fetch, FetchTry& answered, base::Error error, ba
                          FetchEffects& effects) {
   fetch.current = nullptr;
   Tier const tier = options_.sources[fetch.source_index].tier;
-  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  bool const is_last = fetch.source_index + 1 == sources_.size();
   if (!is_last && !IsFinal(error.code, tier)) {
-    ++fetch.source_index;
-    Ask(fetch, std::move(answered.room), now + options_.sources[fetch.source_index].deadline,
-        effects);
+    AskNextSource(fetch, std::move(answered.room), now, effects);
     return;
   }
   if (is_last && error.code == std::errc::resource_unavailable_try_again) {
@@ -155,12 +156,27 @@ void FetchTable::OnError(Fetch& fetch, FetchTry& answered, base::Error error, ba
     Move(fetch, State::kBusy, answered.deadline);
     return;
   }
-  Free(answered.room);
+  Free(answered.room, answered.source_index);
   effects.outcomes.push_back({.waiters = std::move(fetch.waiters),
                               .key = fetch.key,
                               .block = tl::unexpected(std::move(error)),
                               .tier = tier});
   End(fetch);
+}
+
+// In the same room, which only changes whom it counts for; unless it has to wait its turn there.
+void FetchTable::AskNextSource(Fetch& fetch, Reservation room, base::TimePoint now,
+                               FetchEffects& effects) {
+  Uncount(room, fetch.source_index);
+  ++fetch.source_index;
+  auto const& waiting = sources_[fetch.source_index].waiting;
+  bool const is_first = waiting.empty() || waiting.begin()->first > fetch.serial;
+  if (is_first && Fits(fetch)) {
+    Count(room, fetch.source_index);
+    Ask(fetch, std::move(room), now + options_.sources[fetch.source_index].deadline, effects);
+  } else {
+    Move(fetch, State::kWaiting, kNever);
+  }
 }
 
 void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
@@ -179,7 +195,7 @@ void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
 }
 
 void FetchTable::OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects) {
-  if (fetch.source_index + 1 < options_.sources.size()) {
+  if (fetch.source_index + 1 < sources_.size()) {
     ++fetch.source_index;
     Move(fetch, State::kWaiting, kNever);
     return;
@@ -192,26 +208,54 @@ void FetchTable::OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects
 }
 
 FetchTable::Room FetchTable::Pump(base::TimePoint now, FetchEffects& effects) {
-  while (!waiting_.empty()) {
-    Fetch& fetch = *waiting_.begin()->second;
-    bool const fits =
-        in_flight_bytes_ == 0 || in_flight_bytes_ + fetch.size_bytes <= options_.fetch_bytes_max;
-    if (!fits) return Room::kEnough;
+  Room room = Room::kEnough;
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    if (PumpSource(i, now, effects) == Room::kShort) room = Room::kShort;
+  }
+  return room;
+}
+
+FetchTable::Room FetchTable::PumpSource(size_t source_index, base::TimePoint now,
+                                        FetchEffects& effects) {
+  auto const& waiting = sources_[source_index].waiting;
+  while (!waiting.empty()) {
+    Fetch& fetch = *waiting.begin()->second;
+    if (!Fits(fetch)) break;
     std::optional<Reservation> room = memory_.Reserve(fetch.size_bytes);
     if (!room) return Room::kShort;
-    in_flight_bytes_ += fetch.size_bytes;
-    Ask(fetch, std::move(*room), now + options_.sources[fetch.source_index].deadline, effects);
+    Count(*room, source_index);
+    Ask(fetch, std::move(*room), now + options_.sources[source_index].deadline, effects);
   }
   return Room::kEnough;
+}
+
+// Whether the budgets and the sink let it be asked of its source.
+bool FetchTable::Fits(const Fetch& fetch) const {
+  bool const is_last = fetch.source_index + 1 == sources_.size();
+  if (is_last && options_.sink != nullptr && options_.sink->WantsPause()) return false;
+  uint64_t const bytes_there = sources_[fetch.source_index].bytes_in_flight;
+  if (bytes_there == 0) return true;
+  return bytes_there + fetch.size_bytes <= options_.sources[fetch.source_index].bytes_max &&
+         bytes_in_flight_ + fetch.size_bytes <= options_.bytes_max;
 }
 
 void FetchTable::Clear() {
   while (!fetches_.empty()) End(*fetches_.begin()->second);
 }
 
-void FetchTable::Free(Reservation& room) {
+void FetchTable::Count(const Reservation& room, size_t source_index) {
+  sources_[source_index].bytes_in_flight += room.bytes().size();
+  bytes_in_flight_ += room.bytes().size();
+}
+
+void FetchTable::Uncount(const Reservation& room, size_t source_index) {
+  sources_[source_index].bytes_in_flight -= room.bytes().size();
+  bytes_in_flight_ -= room.bytes().size();
+}
+
+void FetchTable::Free(Reservation& room, size_t source_index) {
   if (!room.Valid()) return;
-  in_flight_bytes_ -= room.bytes().size();
+  Uncount(room, source_index);
   room = Reservation();
 }
 

@@ -1,7 +1,8 @@
 // The fetches in flight, one a block: which source is asked, what waits for it, what waits for
 // room.
 //
-// Pure bookkeeping: no lock, no clock, calls no source and no waiter. The read path guards it with
+// Pure bookkeeping: no lock, no clock, calls no source and no waiter; asks the sink only whether it
+// wants a pause. The read path guards it with
 // its mutex, and carries out the effects that each call returns after letting go of that mutex. The
 // memory tier is called from here (its lock is a leaf).
 //
@@ -9,14 +10,17 @@
 //      ^                 |  ^  |
 //      |                 |  |  +--EAGAIN of the last source--> kBusy --next tick--> kAsking
 //      |                 |  +--error of another source: the next one is asked in the same room
-//      +--late, not last-+
+//      +-----------------+--late, or the next source's budget is full
 //   kWaiting, kAsking, kBusy --all who waited timed out, or the last source is late--> kOverdue
 //   kOverdue --bytes, or every try was answered, or kOverdueTime with none to wait for--> (ended)
 //
-// A late try is given up: its room stays with it until its source answers. Bytes that it brings
-// then still go to memory, and to whoever waits for the block by then.
-// An overdue fetch refuses who wants to join it: the kernel follows a READ of read-ahead that
-// failed with a second READ of the same page, which would wait for a whole deadline again.
+// Each source has a budget of bytes in flight and a queue of the fetches that wait for it, so that
+// a slow one keeps only its own waiting; one block may always be asked of each. While the sink
+// wants a pause, the last source is asked for nothing new. A late try is given up: its room stays
+// with it until its source answers, and counts for the source that it is late at. Bytes that it
+// brings then still go to memory, and to whoever waits for the block by then. An overdue fetch
+// refuses who wants to join it: the kernel follows a READ of read-ahead that failed with a second
+// READ of the same page, which would wait for a whole deadline again.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +36,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "cache/chunk_source.h"
+#include "cache/fetch_sink.h"
 #include "cache/ids.h"
 #include "cache/memory_tier.h"
 
@@ -68,15 +73,23 @@ struct FetchEffects {
 
 enum class LeaveReason : uint8_t { kTimedOut, kOther };
 
+struct FetchOrder {
+  BlockKey key;
+  uint64_t size_bytes = 0;
+  size_t first_source = 0;  // the one to ask first
+};
+
 class FetchTable {
  public:
   struct SourceTraits {
     Tier tier = Tier::kOrigin;
     base::Duration deadline{};  // of one try
+    uint64_t bytes_max = 0;     // in flight
   };
   struct Options {
     std::vector<SourceTraits> sources;  // in the order in which they are asked
-    uint64_t fetch_bytes_max = 0;       // bytes in flight; one block may always fly
+    uint64_t bytes_max = 0;             // in flight at all of them together
+    const FetchSink* sink = nullptr;    // may be null
   };
 
   FetchTable(Options options, MemoryTier& memory);
@@ -87,7 +100,7 @@ class FetchTable {
 
   // Waits for a fetch that is in flight, or starts one. Then call Pump.
   void Join(BlockKey key, FetchWaiter waiter);
-  void Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter);
+  void Start(const FetchOrder& order, FetchWaiter waiter);
   // `ticket` no longer waits for `key`.
   void Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now);
 
@@ -98,18 +111,20 @@ class FetchTable {
   void Tick(base::TimePoint now, FetchEffects& effects);
 
   enum class Room : uint8_t { kEnough, kShort };
-  // Starts what waits for room, in the order of arrival. kShort: something waits because leases
-  // hold too much memory.
+  // Starts what waits for room, at each source in the order of arrival. kShort: something waits
+  // because leases hold too much memory.
   Room Pump(base::TimePoint now, FetchEffects& effects);
 
   // Forgets all fetches; answers that come later only free their room.
   void Clear();
 
-  uint64_t InFlightBytes() const { return in_flight_bytes_; }
-
  private:
   enum class State : uint8_t { kWaiting, kAsking, kBusy, kOverdue };
   struct Fetch;
+  struct Source {
+    uint64_t bytes_in_flight = 0;        // of tries not answered, and of rooms of busy fetches
+    std::map<uint64_t, Fetch*> waiting;  // for room, by serial: the oldest first
+  };
 
   Fetch* Get(BlockKey key) const;
   void Move(Fetch& fetch, State to, base::TimePoint timer);
@@ -118,17 +133,22 @@ class FetchTable {
   void OnBytes(FetchTry& answered, uint64_t digest, FetchEffects& effects);
   void OnError(Fetch& fetch, FetchTry& answered, base::Error error, base::TimePoint now,
                FetchEffects& effects);
+  void AskNextSource(Fetch& fetch, Reservation room, base::TimePoint now, FetchEffects& effects);
   void OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects);
-  void Free(Reservation& room);
+  Room PumpSource(size_t source_index, base::TimePoint now, FetchEffects& effects);
+  bool Fits(const Fetch& fetch) const;
+  void Count(const Reservation& room, size_t source_index);
+  void Uncount(const Reservation& room, size_t source_index);
+  void Free(Reservation& room, size_t source_index);
   void End(Fetch& fetch);
 
   const Options options_;
   MemoryTier& memory_;
   uint64_t last_serial_ = 0;
-  uint64_t in_flight_bytes_ = 0;  // of all tries not answered, and of rooms held by busy fetches
+  std::vector<Source> sources_;   // as in the options
+  uint64_t bytes_in_flight_ = 0;  // at all of them
   std::unordered_map<BlockKey, std::unique_ptr<Fetch>, BlockKeyHash> fetches_;
-  std::map<uint64_t, Fetch*> waiting_;  // for room, by serial: the oldest first
-  std::map<uint64_t, Fetch*> busy_;     // to be asked again
+  std::map<uint64_t, Fetch*> busy_;  // to be asked again, by serial
   std::set<std::pair<base::TimePoint, Fetch*>> timers_;
 };
 

@@ -2,9 +2,11 @@
 //
 // A read that memory can answer is answered inside Read. Any other joins the one fetch in flight of
 // each block it needs, or starts it, and is answered later, on another thread: by bytes, by an
-// error, or by ETIMEDOUT when `read_deadline` has passed. A fetch asks the sources in order; one
-// that fails or is late (`source_deadline`) is given up for the next. A late answer still fills
-// memory. Thread-safe. No lock is held while a `done` or a source runs.
+// error, or by ETIMEDOUT when `read_deadline` has passed. A fetch asks the sources in order, from
+// the first that holds the block; one that fails or is late (its `deadline`) is given up for the
+// next. A late answer still fills memory. What the last source brought is shown to the sink, which
+// may also ask for a pause of its fetches. Thread-safe. No lock is held while a `done`, a source or
+// the sink runs (but for the sink's WantsPause).
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,7 @@
 #include "base/result.h"
 #include "cache/block_layout.h"
 #include "cache/chunk_source.h"
+#include "cache/fetch_sink.h"
 #include "cache/ids.h"
 #include "cache/memory_tier.h"
 #include "cache/read_event.h"
@@ -74,11 +77,13 @@ class ReadPath {
     uint64_t extent_bytes = 1u << 20;  // files above this are read in extents of it
     base::Duration read_deadline = std::chrono::seconds(30);
     size_t parked_count_max = 768;  // leaves room below the kernel's max_background, 1,024
-    uint64_t fetch_bytes_max = 0;   // bytes in flight; 0: a quarter of the arena
+    uint64_t fetch_bytes_max = 0;   // in flight at all sources together; 0: half of the arena
+    FetchSink* sink = nullptr;      // is told what the last source brought; may be null
   };
   struct Source {
     ChunkSource* source = nullptr;
-    base::Duration deadline{};  // of one try
+    base::Duration deadline{};     // of one try
+    uint64_t fetch_bytes_max = 0;  // in flight there; 0: a quarter of the arena
   };
 
   // All referenced objects outlive the read path. `observers` may be empty. `sources` in order.

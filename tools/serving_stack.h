@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/journal.h"
+#include "base/real_storage.h"
 #include "cache/catalog.h"
+#include "cache/disk_tier.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_directory.h"
@@ -46,7 +48,9 @@ class ServingStack {
 
  private:
   base::Status MountControl();
+  void MakeDiskTier();
   fs::Snapshot TakeSnapshot() const;
+  void AddDisk(fs::Snapshot& snapshot) const;
   bool DropWanted() const;
 
   const DaemonInputs inputs_;
@@ -60,6 +64,8 @@ class ServingStack {
   cache::LruPolicy policy_;
   std::unique_ptr<cache::MemoryTier> memory_;
   std::unique_ptr<cache::OriginDirectory> origin_;
+  base::RealStorage storage_;
+  std::unique_ptr<cache::DiskTier> disk_;  // null: no disk tier
   fs::ReadsInFlight reads_in_flight_;
   fs::NotifyKernelCache kernel_;
   fs::ChangeForwarder changes_{kernel_};

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/cache/read_path_fixture.h"
+#include "tests/support/fake_sink.h"
 
 namespace stokefs::cache {
 namespace {
@@ -30,20 +31,44 @@ class FlakySource final : public ChunkSource {
 
   Tier tier() const override { return tier_; }
 
+  bool Holds(BlockKey) const override {
+    base::MutexLock lock(mu_);
+    return random_() % 4 != 0;
+  }
+
   void Fetch(std::vector<FetchItem> items) override {
     for (FetchItem& item : items) {
-      bool refused = false;
+      int inside = 0;
       {
         base::MutexLock lock(mu_);
-        refused = random_() % 50 == 0;
-        if (!refused) items_.push_back(std::move(item));
+        inside = DiceInside();
+        if (inside == 0) Keep(std::move(item));
         changed_.SignalAll();
       }
-      if (refused) item.done(base::FailErrno(EAGAIN, "flaky"));
+      if (inside != 0) item.done(base::FailErrno(inside, "flaky"));
     }
   }
 
+  // The most that was ever asked for at a time.
+  uint64_t BytesMax() const {
+    base::MutexLock lock(mu_);
+    return bytes_max_;
+  }
+
  private:
+  void Keep(FetchItem item) REQUIRES(mu_) {
+    bytes_ += item.into.size();
+    bytes_max_ = std::max(bytes_max_, bytes_);
+    items_.push_back(std::move(item));
+  }
+
+  // The error to answer inside Fetch; mostly 0, none.
+  int DiceInside() REQUIRES(mu_) {
+    uint64_t const dice = random_() % 50;
+    if (dice == 0) return EAGAIN;
+    return dice < 8 && tier_ != Tier::kOrigin ? ENOENT : 0;
+  }
+
   void Run() {
     base::MutexLock lock(mu_);
     for (;;) {
@@ -55,11 +80,15 @@ class FlakySource final : public ChunkSource {
       FetchItem const item = std::move(items_.back());
       items_.pop_back();
       mu_.unlock();
-      if (dice < 10) {
+      for (uint64_t i = 0; dice < 3 && i < 2000; ++i) std::this_thread::yield();  // late
+      {
+        base::MutexLock counting(mu_);
+        bytes_ -= item.into.size();
+      }
+      if (dice >= 2 && dice < 12) {
         testing::FillBlock(item.into.first(item.into.size() / 2), item.key, 1);  // rubbish
-        item.done(base::FailErrno(dice < 8 ? EIO : ETIMEDOUT, "flaky"));
+        item.done(base::FailErrno(dice < 10 ? EIO : ETIMEDOUT, "flaky"));
       } else {
-        for (uint64_t i = 0; dice < 12 && i < 2000; ++i) std::this_thread::yield();  // late
         testing::FillBlock(item.into, item.key);
         item.done({});
       }
@@ -68,10 +97,12 @@ class FlakySource final : public ChunkSource {
   }
 
   const Tier tier_;
-  base::Mutex mu_;
+  mutable base::Mutex mu_;
   base::CondVar changed_;
-  std::mt19937_64 random_ GUARDED_BY(mu_);
+  mutable std::mt19937_64 random_ GUARDED_BY(mu_);
   std::vector<FetchItem> items_ GUARDED_BY(mu_);
+  uint64_t bytes_ GUARDED_BY(mu_) = 0;  // of items not answered
+  uint64_t bytes_max_ GUARDED_BY(mu_) = 0;
   bool stopping_ GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
 };
@@ -130,11 +161,14 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
   options_.read_deadline = std::chrono::milliseconds(50);
   options_.parked_count_max = 3;  // below the threads' number: some are refused
   options_.fetch_bytes_max = 6 * kExtent;
+  testing::FakeSink sink;
+  options_.sink = &sink;
   Tally tally;
   {
     FlakySource disk(Tier::kDisk, seed);
     FlakySource origin(Tier::kOrigin, seed + 1);
-    sources_ = {{&disk, std::chrono::milliseconds(2)}, {&origin, std::chrono::milliseconds(20)}};
+    sources_ = {{&disk, std::chrono::milliseconds(2), 3 * kExtent},
+                {&origin, std::chrono::milliseconds(20), 4 * kExtent}};
     path();
     std::atomic<int> running{kThreads};
     std::vector<std::thread> readers;
@@ -144,13 +178,18 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
         --running;
       });
     }
-    while (running > 0) {
+    for (uint32_t i = 0; running > 0; ++i) {
+      sink.SetPaused(i % 64 < 8);
       PassTime(std::chrono::microseconds(10));
       std::this_thread::yield();
     }
     for (std::thread& reader : readers) reader.join();
     EXPECT_EQ(path().ParkedCount(), 0u);
+    EXPECT_LE(disk.BytesMax(), 3 * kExtent);
+    EXPECT_LE(origin.BytesMax(), 4 * kExtent);
   }  // the sources answer what they still hold
+  EXPECT_EQ(sink.WrongCount(), 0u);
+  EXPECT_GT(sink.ToldCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.strange_errors, 0u);
   EXPECT_GT(tally.right, 0u);
