@@ -29,6 +29,8 @@ constexpr size_t kParkedShown = 8;
 // A local disk answers within milliseconds. One that takes this long is asked for nothing more, and
 // the origin is asked instead.
 constexpr milliseconds kDiskDeadline{2000};
+// Neighbours on a disk become one read where they are asked for together.
+constexpr size_t kDiskBackgroundCount = 512;
 
 const char* NameOf(cache::CatalogState state) {
   switch (state) {
@@ -118,7 +120,11 @@ base::Status ServingStack::Build() {
       std::move(*for_origin), *catalog_, clock_);
   MakeDiskTier();
   std::vector<cache::ReadPath::Source> sources;
-  if (disk_ != nullptr) sources.push_back({.source = disk_.get(), .deadline = kDiskDeadline});
+  if (disk_ != nullptr) {
+    sources.push_back({.source = disk_.get(),
+                       .deadline = kDiskDeadline,
+                       .background_count_max = kDiskBackgroundCount});
+  }
   sources.push_back({.source = origin_.get(), .deadline = config.origin_deadline});
   dropper_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "page-dropper"}, dropper_);
@@ -129,6 +135,13 @@ base::Status ServingStack::Build() {
                                .sink = disk_.get()},
       *catalog_, *memory_, std::move(sources),
       std::vector<cache::ReadEventQueue*>{dropper_events_.get()}, clock_);
+
+  if (disk_ != nullptr) {
+    preload_ = std::make_unique<cache::Preload>(
+        cache::Preload::Options{.extent_bytes = config.large_file_bytes,
+                                .memory_bytes = config.memory},
+        *catalog_, *disk_, *read_path_);
+  }
 
   auto dataset = fs::DatasetMount::Mount(
       {.mount_point = config.mount_point,
@@ -194,6 +207,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     read_path_->Tick();
     dataset_->Tick();
   });
+  if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
 }
@@ -208,6 +222,7 @@ base::Status ServingStack::RemountControl() {
 // Top-down: first nothing waits any more, then the kernel lets go, then the threads end.
 bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
+  if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
   // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
   kernel_.Attach(nullptr);

@@ -15,6 +15,7 @@
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_directory.h"
+#include "cache/preload.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
 #include "fs/control_mount.h"
@@ -72,6 +73,7 @@ class ServingStack {
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
+  std::unique_ptr<cache::Preload> preload_;  // null: no disk tier
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;
   std::unique_ptr<base::Ticker> ticker_;
