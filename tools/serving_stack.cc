@@ -161,12 +161,14 @@ void ServingStack::MakeDiskTier() {
   if (config.disk == 0) return;
   std::vector<std::string> folders;
   for (const std::string& folder : inputs_.dataset_folders) folders.push_back(folder + "/chunks");
+  catalog_blocks_ = std::make_unique<cache::CatalogBlocks>(*catalog_, config.large_file_bytes);
   disk_ = cache::DiskTier::Create(
       {.folders = std::move(folders),
        .budget_bytes = config.disk,
        .dataset = DatasetNumber(config.source),
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
-       .extent_bytes = config.large_file_bytes},
+       .extent_bytes = config.large_file_bytes,
+       .wanted = catalog_blocks_.get()},
       *catalog_, *memory_, storage_, journal_, clock_);
   disk_->Start();
 }

@@ -11,6 +11,7 @@
 #include "base/journal.h"
 #include "base/real_storage.h"
 #include "cache/catalog.h"
+#include "cache/catalog_blocks.h"
 #include "cache/disk_tier.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
@@ -66,6 +67,7 @@ class ServingStack {
   std::unique_ptr<cache::MemoryTier> memory_;
   std::unique_ptr<cache::OriginDirectory> origin_;
   base::RealStorage storage_;
+  std::unique_ptr<cache::CatalogBlocks> catalog_blocks_;
   std::unique_ptr<cache::DiskTier> disk_;  // null: no disk tier
   fs::ReadsInFlight reads_in_flight_;
   fs::NotifyKernelCache kernel_;
