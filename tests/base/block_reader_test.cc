@@ -207,9 +207,13 @@ TEST_P(BlockReaderTest, DemandPassesBackgroundThatWaits) {
   std::promise<void> all;
   auto const note = [&](char who) {
     return [&, who](int) {
-      std::lock_guard const lock(mutex);
-      order += who;
-      if (order.size() == 4) all.set_value();
+      bool is_last = false;
+      {
+        std::lock_guard const lock(mutex);
+        order += who;
+        is_last = order.size() == 4;
+      }
+      if (is_last) all.set_value();  // after which the test may end
     };
   };
   auto const file = MakeFile("file", 10);

@@ -331,6 +331,33 @@ TEST_F(ChunkDirectoryTest, AFolderThatCannotBeListedIsToldAndTheRestIsVisited) {
   EXPECT_EQ(visited, 7u);
 }
 
+TEST_F(ChunkDirectoryTest, AScanEndsWhenTheDirectoryIsStopped) {
+  for (int i = 0; i < 30; ++i) Write(image_);
+  Open({});
+  // The third file is opened after the stop, as are those that were about to be; no more.
+  std::atomic<int> opened{0};
+  std::promise<void> stopped;
+  std::shared_future<void> const gate = stopped.get_future().share();
+  disk_.SetHook([&](StorageCall call, const std::string&) {
+    if (call != StorageCall::kOpenToRead) return;
+    int const n = ++opened;
+    if (n == 3) {
+      EXPECT_TRUE(directory_->Stop(seconds(60)));
+      stopped.set_value();
+    }
+    if (n > 3) gate.wait();
+  });
+  base::Status const scanned = directory_->Scan([](FoundChunk) {});
+  ASSERT_FALSE(scanned);
+  EXPECT_EQ(scanned.error().Errno(), ECANCELED);
+  EXPECT_LE(opened, 3 + 7);  // of 8 threads
+  size_t visited = 0;
+  base::Status const again = directory_->Scan([&](FoundChunk) { ++visited; });
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().Errno(), ECANCELED);
+  EXPECT_EQ(visited, 0u);
+}
+
 TEST_F(ChunkDirectoryTest, AWriteThatFailsLeavesNothing) {
   ASSERT_EQ(ErrnoOfWrite(), 0);
   for (auto [call, error] :
@@ -375,7 +402,13 @@ TEST_F(ChunkDirectoryTest, AnIdThatIsTakenIsNotUsed) {
   EXPECT_TRUE(HoldsAllOf(second, image_));
 }
 
-TEST_F(ChunkDirectoryTest, FoldersTakenAwayAreMadeAgainButNotTheDirectory) {
+// In memory, because it makes a file in each folder.
+class ChunkDirectoryInMemory : public ChunkDirectoryTest {
+ protected:
+  ChunkDirectoryInMemory() : ChunkDirectoryTest({"/dev/shm", true}) {}
+};
+
+TEST_F(ChunkDirectoryInMemory, FoldersTakenAwayAreMadeAgainButNotTheDirectory) {
   ASSERT_EQ(ErrnoOfWrite(), 0);
   for (auto const& entry : fs::directory_iterator(directory_->path())) {
     fs::remove_all(entry.path());
