@@ -69,6 +69,8 @@ bool Catalog::Stop(std::chrono::milliseconds limit) { return impl_->Stop(limit);
 void Catalog::Refresh(RefreshDone done) { impl_->Refresh(std::move(done)); }
 RefreshProgress Catalog::Refreshing() const { return impl_->Refreshing(); }
 
+base::Result<Catalog::KeptReport> Catalog::VerifyKept() { return impl_->VerifyKept(); }
+
 bool Catalog::EnsureListed(NodeId folder, std::function<void(base::Status)> done) {
   return impl_->EnsureListed(folder, std::move(done));
 }
@@ -154,6 +156,10 @@ base::Result<OriginFile> Catalog::LocateAtOrigin(NodeId node) const {
 
 void Catalog::OnStale(NodeId node) { impl_->OnStale(node); }
 CatalogProgress Catalog::Progress() const { return impl_->Progress(); }
+uint64_t Catalog::ChangeCount() const {
+  base::ReaderLock lock(impl_->table_mu());
+  return impl_->table().ChangeCount();
+}
 std::optional<LayoutSummary> Catalog::Summary() const { return impl_->Summary(); }
 
 }  // namespace stokefs::cache

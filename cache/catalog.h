@@ -136,7 +136,18 @@ class Catalog final : public BlockLayout, public OriginLocator {
   base::Status VisitSamples(std::string_view path,
                             const std::function<bool(const CatalogSample&)>& visit) const;
 
+  // Compares the catalog on disk with its checksums, in a child process. One that is damaged is put
+  // aside and written anew soon. Blocks; not two at a time.
+  enum class KeptState : uint8_t { kNone, kSound, kDamaged };
+  struct KeptReport {
+    KeptState state = KeptState::kNone;
+    std::string damage;  // what is wrong with it
+  };
+  base::Result<KeptReport> VerifyKept();
+
   CatalogProgress Progress() const;
+  // Rises with everything that changes.
+  uint64_t ChangeCount() const;
   // Digest, counts and chunks of the present version; none before the first scan or load is whole.
   std::optional<LayoutSummary> Summary() const;
 

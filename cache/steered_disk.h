@@ -22,7 +22,7 @@ class SteeredDisk {
   virtual uint64_t EvictAll() = 0;
   virtual uint64_t Pin(std::span<const BlockKey> keys) = 0;
   virtual uint64_t Unpin(std::span<const BlockKey> keys) = 0;
-  virtual void Flush() = 0;  // blocks
+  virtual void Flush() = 0;  // blocks, for its limit at most
   virtual DiskTier::VerifyReport Verify(
       const std::function<bool(const DiskTier::VerifyReport&)>& go_on) = 0;  // blocks
 };

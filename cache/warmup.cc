@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 
 constexpr size_t kFailureCountMax = 5;
 constexpr milliseconds kTellPeriod(100);
+// The fetcher takes no more: its queue is a second's work at most.
+constexpr milliseconds kRetryPeriod(10);
 // How much is fetched between two looks at the room that is left.
 constexpr uint64_t kRoomCheckBytes = 4u << 20;
 // Samples looked at between two looks at the signal.
@@ -29,11 +31,14 @@ tl::unexpected<base::Error> Cancelled() {
 
 // What is in flight and what came of it; shared with the fetches' callbacks, which may come after
 // the warm-up was cancelled. Lock: mu_, a leaf but for the signal's.
-struct Warmup::Flights : std::enable_shared_from_this<Warmup::Flights> {
+struct Warmup::Flights {
+  explicit Flights(const WarmupPlace& place) : is_in_memory(place.IsMemory()) {}
+
   // A sample some of whose blocks are in flight.
   struct Sample {
     uint32_t left = 1;  // blocks, and one while more are being asked for
     bool has_failed = false;
+    bool is_left_out = false;  // memory is full: no failure of the sample
     std::string why;
   };
 
@@ -60,6 +65,8 @@ struct Warmup::Flights : std::enable_shared_from_this<Warmup::Flights> {
     } else {
       sample.has_failed = true;
       sample.why = why;
+      bool const is_no_room = status.error().code == std::errc::not_enough_memory;
+      if (is_no_room && is_in_memory) sample.is_left_out = report.is_full = true;
     }
     Leave(sample);
     if (signal != nullptr) signal->Wake();
@@ -74,10 +81,12 @@ struct Warmup::Flights : std::enable_shared_from_this<Warmup::Flights> {
       ++report.samples_fetched;
       return;
     }
+    if (sample.is_left_out) return;
     ++report.samples_failed;
     if (report.failures.size() < kFailureCountMax) report.failures.push_back(sample.why);
   }
 
+  const bool is_in_memory;
   base::Mutex mu;
   base::JobSignal* signal GUARDED_BY(mu) = nullptr;
   size_t count GUARDED_BY(mu) = 0;
@@ -95,9 +104,121 @@ base::Status AwaitWholeCatalog(const Catalog& catalog, base::JobSignal& signal,
   return {};
 }
 
+// Asks for what is missing, sample by sample, as far as window and room go.
+class Warmup::Asking {
+ public:
+  Asking(const Warmup& warmup, const WarmupPlace& place, base::JobSignal& signal,
+         std::shared_ptr<Flights> flights, const std::function<void()>& tell)
+      : warmup_(warmup),
+        place_(place),
+        signal_(signal),
+        flights_(std::move(flights)),
+        tell_(tell) {}
+
+  // False when it was cancelled.
+  bool AskForAll(const std::vector<Wanted>& wanted) {
+    for (Wanted const& sample : wanted) {
+      Outcome const outcome = AskFor(sample);
+      if (outcome == Outcome::kCancelled) return false;
+      if (outcome == Outcome::kFull) break;
+    }
+    return AwaitFlights(0);
+  }
+
+ private:
+  enum class Outcome : uint8_t { kAsked, kFull, kCancelled };
+
+  Outcome AskFor(const Wanted& sample) {
+    SampleBlocks const blocks{sample.node, sample.size_bytes, warmup_.options_.extent_bytes};
+    auto const progress = std::make_shared<Flights::Sample>();
+    for (uint32_t i = 0; i < blocks.Count(); ++i) {
+      if (place_.Holds(blocks.Key(i))) continue;
+      uint64_t const size_bytes = blocks.SizeOf(i);
+      if (!AwaitFlights(size_bytes)) return Outcome::kCancelled;
+      if (!HasRoom(size_bytes)) {
+        base::MutexLock lock(flights_->mu);
+        flights_->report.is_full = true;
+        return Outcome::kFull;
+      }
+      if (!Ask(blocks.Key(i), size_bytes, progress)) return Outcome::kCancelled;
+      TellNowAndThen();
+    }
+    flights_->AllAsked(*progress);
+    return Outcome::kAsked;
+  }
+
+  // False when it was cancelled before the fetcher took it.
+  bool Ask(BlockKey key, uint64_t size_bytes, const std::shared_ptr<Flights::Sample>& sample) {
+    auto const done = [flights = flights_, sample, size_bytes, key,
+                       catalog = &warmup_.catalog_](const base::Status& status) {
+      flights->Land(size_bytes, *sample, status, [&] {
+        auto const file = catalog->LocateAtOrigin(key.node);
+        return file ? file->path : std::string("?");
+      });
+    };
+    flights_->Take(size_bytes, *sample);
+    while (!warmup_.fetcher_.Fetch(key, done)) {
+      if (signal_.IsCancelled()) return false;
+      TellNowAndThen();
+      signal_.Wait(kRetryPeriod);
+    }
+    return true;
+  }
+
+  // Waits until `bytes` more may fly (0: until none flies). False: cancelled.
+  bool AwaitFlights(uint64_t bytes) {
+    Options const& options = warmup_.options_;
+    for (;;) {
+      if (signal_.IsCancelled()) return false;
+      {
+        base::MutexLock lock(flights_->mu);
+        if (flights_->count == 0) return true;
+        bool const fits = flights_->bytes + bytes <= options.window_bytes &&
+                          flights_->count < options.window_count;
+        if (bytes > 0 && fits) return true;
+      }
+      TellNowAndThen();
+      signal_.Wait(kTellPeriod);
+    }
+  }
+
+  bool HasRoom(uint64_t size_bytes) {
+    uint64_t under_way_bytes = 0;
+    {
+      base::MutexLock lock(flights_->mu);
+      if (flights_->report.is_full) return false;
+      under_way_bytes = flights_->bytes;
+    }
+    if (asked_bytes_ >= kRoomCheckBytes || room_bytes_ < size_bytes) {
+      room_bytes_ = place_.RoomBytes();
+      room_bytes_ -= std::min(room_bytes_, under_way_bytes);
+      asked_bytes_ = 0;
+    }
+    if (room_bytes_ < size_bytes) return false;
+    room_bytes_ -= size_bytes;
+    asked_bytes_ += size_bytes;
+    return true;
+  }
+
+  void TellNowAndThen() {
+    auto const now = std::chrono::steady_clock::now();
+    if (now - last_tell_ < kTellPeriod) return;
+    last_tell_ = now;
+    tell_();
+  }
+
+  const Warmup& warmup_;
+  const WarmupPlace& place_;
+  base::JobSignal& signal_;
+  const std::shared_ptr<Flights> flights_;
+  const std::function<void()>& tell_;
+  uint64_t room_bytes_ = 0, asked_bytes_ = kRoomCheckBytes;  // known room, and asked for since then
+  std::chrono::steady_clock::time_point last_tell_;
+};
+
 base::Result<WarmupReport> Warmup::Run(const std::vector<std::string>& paths, WarmupPlace& place,
                                        base::JobSignal& signal, const Watcher& watch) const {
-  auto const flights = std::make_shared<Flights>();
+  auto const flights = std::make_shared<Flights>(place);
   auto const tell = [&] {
     WarmupReport report;
     {
@@ -133,7 +254,7 @@ base::Result<WarmupReport> Warmup::Run(const std::vector<std::string>& paths, Wa
     flights->signal = &signal;
   }
   enter(WarmupPhase::kFetching);
-  bool const is_through = Fetch(wanted, place, signal, *flights, tell);
+  bool const is_through = Asking(*this, place, signal, flights, tell).AskForAll(wanted);
   flights->Abandon();
   if (!is_through) return Cancelled();
   enter(WarmupPhase::kFlushing);
@@ -179,78 +300,6 @@ base::Status Warmup::Look(const std::vector<std::string>& paths, const WarmupPla
   std::sort(wanted.begin(), wanted.end(),
             [](const Wanted& a, const Wanted& b) { return a.id < b.id; });
   return {};
-}
-
-// False when it was cancelled.
-bool Warmup::Fetch(const std::vector<Wanted>& wanted, const WarmupPlace& place,
-                   base::JobSignal& signal, Flights& flights,
-                   const std::function<void()>& tell) const {
-  auto const shared = flights.shared_from_this();
-  // Waits until `bytes` more may fly (0: until none flies). False: cancelled.
-  auto const await = [&](uint64_t bytes) {
-    auto told = std::chrono::steady_clock::now();
-    for (;;) {
-      if (signal.IsCancelled()) return false;
-      {
-        base::MutexLock lock(flights.mu);
-        if (flights.count == 0) return true;
-        bool const fits =
-            flights.bytes + bytes <= options_.window_bytes && flights.count < options_.window_count;
-        if (bytes > 0 && fits) return true;
-      }
-      signal.Wait(kTellPeriod);
-      if (auto const now = std::chrono::steady_clock::now(); now - told >= kTellPeriod) {
-        tell();
-        told = now;
-      }
-    }
-  };
-  uint64_t room_bytes = 0, asked_bytes = kRoomCheckBytes;
-  auto last_tell = std::chrono::steady_clock::now();
-  for (Wanted const& sample : wanted) {
-    SampleBlocks const blocks{sample.node, sample.size_bytes, options_.extent_bytes};
-    auto const progress = std::make_shared<Flights::Sample>();
-    for (uint32_t i = 0; i < blocks.Count(); ++i) {
-      if (place.Holds(blocks.Key(i))) continue;
-      uint64_t const size_bytes = blocks.SizeOf(i);
-      if (!await(size_bytes)) return false;
-      if (asked_bytes >= kRoomCheckBytes || room_bytes < size_bytes) {
-        uint64_t under_way_bytes = 0;
-        {
-          base::MutexLock lock(flights.mu);
-          under_way_bytes = flights.bytes;
-        }
-        room_bytes = place.RoomBytes();
-        room_bytes -= std::min(room_bytes, under_way_bytes);
-        asked_bytes = 0;
-      }
-      if (room_bytes < size_bytes) {
-        base::MutexLock lock(flights.mu);
-        flights.report.is_full = true;
-        break;
-      }
-      room_bytes -= size_bytes;
-      asked_bytes += size_bytes;
-      flights.Take(size_bytes, *progress);
-      fetcher_.Fetch(blocks.Key(i), [shared, progress, size_bytes, node = sample.node,
-                                     catalog = &catalog_](base::Status status) {
-        shared->Land(size_bytes, *progress, status, [&] {
-          auto const file = catalog->LocateAtOrigin(node);
-          return file ? file->path : std::string("?");
-        });
-      });
-    }
-    {
-      base::MutexLock lock(flights.mu);
-      if (flights.report.is_full) break;
-    }
-    flights.AllAsked(*progress);
-    if (auto const now = std::chrono::steady_clock::now(); now - last_tell >= kTellPeriod) {
-      tell();
-      last_tell = now;
-    }
-  }
-  return await(0);
 }
 
 }  // namespace stokefs::cache

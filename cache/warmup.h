@@ -59,13 +59,11 @@ class Warmup {
     uint64_t size_bytes = 0;
   };
   struct Flights;
+  class Asking;
 
   base::Status Look(const std::vector<std::string>& paths, const WarmupPlace& place,
                     base::JobSignal& signal, WarmupReport& report,
                     std::vector<Wanted>& wanted) const;
-  bool Fetch(const std::vector<Wanted>& wanted, const WarmupPlace& place, base::JobSignal& signal,
-             Flights& flights, const std::function<void()>& tell) const;
-
   const Options options_;
   const Catalog& catalog_;
   BlockFetcher& fetcher_;

@@ -19,6 +19,8 @@ class WarmupPlace {
   // About how many bytes it takes before something else would have to go, those under way to it not
   // counted.
   virtual uint64_t RoomBytes() const = 0;
+  // Whether a fetch for which memory has no room says that the place is full.
+  virtual bool IsMemory() const { return false; }
   // Blocks until what was fetched is kept, or was given up.
   virtual void Flush() {}
 };
@@ -44,6 +46,7 @@ class MemoryPlace final : public WarmupPlace {
   explicit MemoryPlace(MemoryTier& memory) : memory_(memory) {}
 
   bool Holds(BlockKey key) const override { return memory_.Peek(key).has_value(); }
+  bool IsMemory() const override { return true; }
   uint64_t RoomBytes() const override;
 
  private:

@@ -141,7 +141,7 @@ base::Status CommandRunner::Begin(const std::shared_ptr<RunningCommand>& command
   return {};
 }
 
-bool CommandRunner::Stop(std::chrono::milliseconds limit) {
+void CommandRunner::CancelAll() {
   std::vector<std::shared_ptr<RunningCommand>> running;
   {
     base::MutexLock lock(mu_);
@@ -149,6 +149,15 @@ bool CommandRunner::Stop(std::chrono::milliseconds limit) {
     running = running_;
   }
   for (auto const& command : running) command->Cancel();
+}
+
+bool CommandRunner::Stop(std::chrono::milliseconds limit) {
+  CancelAll();
+  std::vector<std::shared_ptr<RunningCommand>> running;
+  {
+    base::MutexLock lock(mu_);
+    running = running_;
+  }
   bool const ended = pool_.Stop(limit);
   // The pool drops what it has not begun.
   for (auto const& command : running) {

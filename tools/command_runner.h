@@ -86,7 +86,9 @@ class CommandRunner {
   Started Start(const std::string& request_text) EXCLUDES(mu_);
   Started Start(const Json& request) EXCLUDES(mu_);
 
-  // Cancels all, begins no more; false when a thread is still busy after `limit`.
+  // Cancels all and begins no more; does not wait.
+  void CancelAll() EXCLUDES(mu_);
+  // The same; false when a thread is still busy after `limit`.
   bool Stop(std::chrono::milliseconds limit) EXCLUDES(mu_);
 
  private:

@@ -36,7 +36,7 @@ class ProgressLine {
     if (is_terminal_) {
       std::fprintf(stderr, "\r\033[K%s", text.c_str());
       is_open_ = true;
-    } else if (!last_ || now - *last_ >= kLinePeriod) {
+    } else if (now - last_ >= kLinePeriod) {
       std::fprintf(stderr, "%s\n", text.c_str());
       last_ = now;
     }
@@ -49,7 +49,7 @@ class ProgressLine {
  private:
   const bool is_terminal_ = isatty(STDERR_FILENO) != 0;
   bool is_open_ = false;
-  std::optional<SteadyTime::time_point> last_;
+  SteadyTime::time_point last_{};  // long ago
 };
 
 // The errors that are wrong usage or wrong words to the daemon, and those that are not.
@@ -80,23 +80,23 @@ FoundMount FindMountOrSay(const std::string& path) {
   return {*std::move(known), kExitDone};
 }
 
-Ended FollowCommand(const KnownMount& known, base::Duration first_limit,
-                    const FollowedCommand& command) {
+Ended FollowCommand(const KnownMount& known, const FollowedCommand& command) {
   CatchInterrupts();
   auto const start = SteadyTime::now();
-  auto call = CommandCall::Start(known, command.request.dump(), first_limit);
-  if (!call) return {SayFailure(known, call.error()), {}};
-  base::Duration limit = first_limit - (SteadyTime::now() - start);
+  auto call = CommandCall::Start(known, command.request.dump(), kFirstAnswerLimit);
+  if (!call) return {.status = SayFailure(known, call.error()), .result = {}};
+  base::Duration limit = kFirstAnswerLimit - (SteadyTime::now() - start);
   ProgressLine progress;
   Json last;
   for (;;) {
     auto const text = (*call)->Next(limit);
     limit = kAnswerLimit;
     if (!text || !*text) progress.End();
-    if (!text) return {SayFailure(known, text.error()), {}};
+    if (!text) return {.status = SayFailure(known, text.error()), .result = {}};
     if (!*text) break;
     last = Json::parse(**text, nullptr, false);
-    if (!last.is_object()) return {Say("the daemon's answer is no JSON", kExitFailed), {}};
+    if (!last.is_object())
+      return {.status = Say("the daemon's answer is no JSON", kExitFailed), .result = {}};
     bool const is_running = last.value("state", "") == "running";
     if (is_running && interrupted) {
       progress.End();
@@ -107,6 +107,10 @@ Ended FollowCommand(const KnownMount& known, base::Duration first_limit,
     }
     if (is_running && command.progress_text) {
       progress.Show(command.progress_text(last.value("progress", Json::object())));
+    }
+    if (is_running && command.until == FollowUntil::kBegun && !last["progress"].empty()) {
+      progress.End();
+      return {.status = kExitDone, .result = {}, .is_running = true};
     }
   }
   if (last.value("state", "") == "done") return {kExitDone, last.value("result", Json::object())};

@@ -23,6 +23,7 @@
 #include "fs/page_dropper.h"
 #include "fs/statistics.h"
 #include "tools/daemon.h"
+#include "tools/steering.h"
 
 namespace stokefs::tools {
 
@@ -72,6 +73,7 @@ class ServingStack {
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
+  std::unique_ptr<Steering> steering_;
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;
   std::unique_ptr<base::Ticker> ticker_;
