@@ -154,6 +154,12 @@ base::Result<OriginFile> Catalog::LocateAtOrigin(NodeId node) const {
   return OriginFile{.path = table.Path(node), .version = table.Version(node)};
 }
 
+std::vector<OrderedSample> Catalog::SamplesAfter(NodeId node, size_t count_max) const {
+  base::ReaderLock lock(impl_->table_mu());
+  if (!impl_->table().IsKnown(node)) return {};
+  return impl_->table().SamplesAfter(node, count_max);
+}
+
 void Catalog::OnStale(NodeId node) { impl_->OnStale(node); }
 CatalogProgress Catalog::Progress() const { return impl_->Progress(); }
 uint64_t Catalog::ChangeCount() const {

@@ -27,6 +27,7 @@
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
 #include "cache/refresh.h"
+#include "cache/sample_order.h"
 
 namespace stokefs::cache {
 
@@ -63,7 +64,7 @@ struct CatalogSample {
   uint64_t size_bytes = 0;
 };
 
-class Catalog final : public BlockLayout, public OriginLocator {
+class Catalog final : public BlockLayout, public OriginLocator, public SampleOrder {
  public:
   struct Options {
     std::string folder;  // where it is kept (created); empty: not kept
@@ -115,6 +116,7 @@ class Catalog final : public BlockLayout, public OriginLocator {
   base::Result<std::string> LinkTarget(NodeId node) const;
   base::Result<uint64_t> FileSize(NodeId node) const override;
   base::Result<OriginFile> LocateAtOrigin(NodeId node) const override;
+  std::vector<OrderedSample> SamplesAfter(NodeId node, size_t count_max) const override;
   // The folder of `node` is compared with the origin soon, in the background.
   void OnStale(NodeId node) override;
 

@@ -17,12 +17,14 @@ FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, uint64_t 
                                      const std::vector<ReadPath::Source>& sources) {
   auto const given_or = [](uint64_t given, uint64_t usual) { return given > 0 ? given : usual; };
   FetchTable::Options made;
+  made.background_wait_max = options.read_deadline;
   made.sink = options.sink;
-  made.bytes_max = given_or(options.fetch_bytes_max, memory_bytes / 2);
+  made.limits.bytes_max = given_or(options.fetch_bytes_max, memory_bytes / 2);
+  made.limits.background_bytes_max = given_or(options.prefetch_bytes_max, memory_bytes / 8);
   for (ReadPath::Source const& source : sources) {
-    made.sources.push_back({.tier = source.source->tier(),
-                            .deadline = source.deadline,
-                            .bytes_max = given_or(source.fetch_bytes_max, memory_bytes / 4)});
+    made.sources.push_back({source.source->tier(), source.deadline});
+    made.limits.sources.push_back(
+        {given_or(source.fetch_bytes_max, memory_bytes / 4), source.background_count_max});
   }
   return made;
 }
@@ -135,6 +137,7 @@ ReadTicket ReadPath::Impl::Wait(PendingRead read) {
     base::MutexLock lock(mu_);
     refusal = Admit(read);
     if (!refusal && !read.Complete()) {
+      base::TimePoint const now = clock_.Now();
       ticket.value = parked_.Park(std::move(read));
       std::vector<ReadPart> const& parts = parked_.Get(ticket.value)->parts;
       for (uint32_t i = 0; i < parts.size(); ++i) {
@@ -142,15 +145,15 @@ ReadTicket ReadPath::Impl::Wait(PendingRead read) {
         FetchWaiter const waiter{.ticket = ticket.value, .part = i};
         if (fetches_.Find(parts[i].key) == FetchTable::Presence::kInFlight) {
           answers_.statistics().joined.Add();
-          fetches_.Join(parts[i].key, waiter);
         } else {
           fetches_.Start({.key = parts[i].key,
                           .size_bytes = parts[i].block_bytes,
                           .first_source = parts[i].first_source},
-                         waiter);
+                         now);
         }
+        fetches_.Join(parts[i].key, waiter, now);
       }
-      Settle(effects, clock_.Now());
+      Settle(effects, now);
     }
   }
   if (ticket.value == 0) {
@@ -218,6 +221,9 @@ ReadPath::~ReadPath() { Shutdown(std::errc::operation_canceled); }
 
 ReadTicket ReadPath::Read(const ReadRequest& request, ReadDone done) {
   return impl_->Read(request, std::move(done));
+}
+size_t ReadPath::Prefetch(std::span<const BlockKey> keys, RoomRule rule, PrefetchDone done) {
+  return impl_->Prefetch(keys, rule, std::move(done));
 }
 void ReadPath::Cancel(ReadTicket ticket) { impl_->Cancel(ticket); }
 bool ReadPath::IsParked(ReadTicket ticket) const { return impl_->IsParked(ticket); }

@@ -18,11 +18,11 @@ void ReadPath::Impl::TellSink(const std::vector<SourceAnswer>& answers,
   }
   for (size_t i = 0; i < answers.size(); ++i) {
     auto const& [answered, status] = answers[i];
-    if (!status || answered->source_index + 1 < sources_.Count()) continue;
+    if (!status || answered->charge.source_index + 1 < sources_.Count()) continue;
     options_.sink->OnFetched({.key = answered->key,
                               .bytes = answered->room.bytes(),
                               .digest = digests[i],
-                              .tier = sources_.TierOf(answered->source_index)});
+                              .tier = sources_.TierOf(answered->charge.source_index)});
   }
   base::MutexLock lock(mu_);
   if (--performing_count_ == 0) performed_.SignalAll();
@@ -50,16 +50,33 @@ ReadPath::Impl::Effects ReadPath::Impl::TakeAnswers(std::vector<SourceAnswer> an
 // Hands ended fetches to their readers and starts what waits for room. The caller lets go of mu_
 // and calls Perform.
 void ReadPath::Impl::Settle(Effects& effects, base::TimePoint now) {
-  for (FetchOutcome& outcome : effects.fetches.outcomes) {
+  // By index, and out of the list: a read that ends leaves its other fetches, which may end too.
+  for (size_t i = 0; i < effects.fetches.outcomes.size(); ++i) {
+    FetchOutcome outcome = std::move(effects.fetches.outcomes[i]);
     for (FetchWaiter const& waiter : outcome.waiters) Deliver(outcome, waiter, effects);
+    TellListeners(outcome, effects);
   }
+  effects.fetches.outcomes.clear();
   while (fetches_.Pump(now, effects.fetches) == FetchTable::Room::kShort) {
     if (!parked_.GiveUpOneLease()) break;  // Tick tries again
   }
+  for (FetchOutcome& outcome : effects.fetches.outcomes) TellListeners(outcome, effects);
   ++performing_count_;
 }
 
-void ReadPath::Impl::Deliver(FetchOutcome& outcome, FetchWaiter waiter, Effects& effects) {
+void ReadPath::Impl::TellListeners(FetchOutcome& outcome, Effects& effects) {
+  if (outcome.started_as == FetchPriority::kBackground) {
+    ReadStatistics& statistics = answers_.statistics();
+    (outcome.block ? statistics.prefetched : statistics.prefetch_errors).Add();
+  }
+  for (FetchListener& listener : outcome.listeners) {
+    base::Status const status =
+        outcome.block ? base::Status() : tl::unexpected(outcome.block.error());
+    effects.told.push_back({std::move(listener), outcome.key, status});
+  }
+}
+
+void ReadPath::Impl::Deliver(const FetchOutcome& outcome, FetchWaiter waiter, Effects& effects) {
   PendingRead* const read = parked_.Get(waiter.ticket);
   if (read == nullptr) return;  // an error of another block answered it
   if (!outcome.block) {
@@ -83,7 +100,7 @@ void ReadPath::Impl::GiveUp(uint64_t ticket, base::Error error, LeaveReason why,
   if (!read) return;
   base::TimePoint const now = clock_.Now();
   for (ReadPart const& part : read->parts) {
-    if (!part.Here()) fetches_.Leave(part.key, ticket, why, now);
+    if (!part.Here()) fetches_.Leave(part.key, ticket, why, now, effects.fetches);
   }
   effects.answers.push_back({std::move(*read), std::move(error)});
 }
@@ -111,7 +128,8 @@ void ReadPath::Impl::Shutdown(std::errc error) {
     }
     if (ended_.load(std::memory_order_relaxed) != 0) return;
     ended_.store(static_cast<int>(error), std::memory_order_release);
-    fetches_.Clear();
+    fetches_.Clear(error, effects.fetches);
+    for (FetchOutcome& outcome : effects.fetches.outcomes) TellListeners(outcome, effects);
     while (auto const ticket = parked_.Oldest(base::TimePoint::max())) {
       GiveUp(*ticket, {error, "the mount is ending"}, LeaveReason::kOther, effects);
     }
@@ -132,6 +150,7 @@ void ReadPath::Impl::Perform(Effects effects) {
   for (bool done = false; !done;) {
     std::vector<SourceAnswer> inside = sources_.Ask(std::move(effects.fetches.asks), later);
     for (ReadAnswer& answer : effects.answers) answers_.Answer(std::move(answer));
+    for (auto const& [listener, key, status] : effects.told) (*listener)(key, status);
     effects = {};
     done = inside.empty();
     if (!done) effects = TakeAnswers(std::move(inside));  // performs once more

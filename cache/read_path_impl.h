@@ -1,4 +1,5 @@
-// The inside of the read path: read_path.cc takes reads in, read_path_fetching.cc gets them bytes.
+// The inside of the read path: read_path.cc takes reads in, read_path_fetching.cc gets them bytes,
+// read_path_prefetch.cc takes wishes in.
 //
 // Lock order: Impl::mu_ before the memory tier's. With mu_ held nothing else is called: neither a
 // source, nor a `done`, nor an observer's queue, nor the sink (but for its WantsPause). What has to
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -30,6 +32,7 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
        const base::Clock& clock);
 
   ReadTicket Read(const ReadRequest& request, ReadDone done);
+  size_t Prefetch(std::span<const BlockKey> keys, RoomRule rule, PrefetchDone done);
   void Cancel(ReadTicket ticket);
   bool IsParked(ReadTicket ticket) const;
   void Tick();
@@ -39,10 +42,17 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
   size_t ParkedCount() const;
 
  private:
+  struct Told {  // what became of a prefetch
+    FetchListener listener;
+    BlockKey key;
+    base::Status status;
+  };
   struct Effects {  // what is left to do once mu_ is let go of
     FetchEffects fetches;
     std::vector<ReadAnswer> answers;
+    std::vector<Told> told;
   };
+  struct Wish;
 
   void AnswerHit(const ReadRequest& request, const ReadDone& done, Lease lease,
                  base::TimePoint started);
@@ -51,11 +61,15 @@ class ReadPath::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<base::Error> Admit(PendingRead& read) REQUIRES(mu_);
 
   void ChooseSources(PendingRead& read) const;
+  Wish MakeWish(BlockKey key, RoomRule rule) const;
+  bool TakeWish(const Wish& wish, const FetchListener& listener, base::TimePoint now,
+                Effects& effects) REQUIRES(mu_);
   void TellSink(const std::vector<SourceAnswer>& answers, const std::vector<uint64_t>& digests)
       EXCLUDES(mu_);
   Effects TakeAnswers(std::vector<SourceAnswer> answers) EXCLUDES(mu_);
   void Settle(Effects& effects, base::TimePoint now) REQUIRES(mu_);
-  void Deliver(FetchOutcome& outcome, FetchWaiter waiter, Effects& effects) REQUIRES(mu_);
+  void Deliver(const FetchOutcome& outcome, FetchWaiter waiter, Effects& effects) REQUIRES(mu_);
+  void TellListeners(FetchOutcome& outcome, Effects& effects) REQUIRES(mu_);
   void GiveUp(uint64_t ticket, base::Error error, LeaveReason why, Effects& effects) REQUIRES(mu_);
 
   void Perform(Effects effects) EXCLUDES(mu_);

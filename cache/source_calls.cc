@@ -38,10 +38,11 @@ std::vector<SourceAnswer> SourceCalls::Ask(std::vector<std::shared_ptr<FetchTry>
   std::vector<FetchItem> items;
   for (size_t i = 0; i < sources_.size(); ++i) {
     for (std::shared_ptr<FetchTry> const& ask : tries) {
-      if (ask->source_index != i) continue;
+      if (ask->charge.source_index != i) continue;
       items.push_back({.key = ask->key,
                        .into = ask->room.bytes(),
                        .deadline = ask->deadline,
+                       .priority = ask->charge.priority,
                        .done = [asking, ask, later](base::Status status) {
                          SourceAnswer answer{ask, std::move(status)};
                          if (asking->IsInside()) {

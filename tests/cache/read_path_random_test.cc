@@ -107,6 +107,13 @@ class FlakySource final : public ChunkSource {
   std::vector<std::thread> threads_;
 };
 
+// Wishes: each that was taken must end once.
+struct WishTally {
+  std::atomic<uint64_t> taken{0}, brought{0}, failed{0};  // atomic: sums
+
+  uint64_t Ended() const { return brought + failed; }
+};
+
 struct Tally {
   std::atomic<uint64_t> right{0}, wrong{0}, errors{0}, strange_errors{0};  // atomic: sums
 };
@@ -136,6 +143,21 @@ class RandomReadPathTest : public ReadPathTest {
     }
   }
 
+  // Wishes for some random blocks, of some that do not exist too.
+  void WishAtRandom(std::mt19937_64& random, WishTally& tally) {
+    std::vector<BlockKey> keys;
+    for (uint64_t i = random() % 8; i > 0; --i) {
+      auto file = layout_.size_bytes.begin();
+      std::advance(file, static_cast<long>(random() % layout_.size_bytes.size()));
+      keys.push_back({file->first, static_cast<uint32_t>(random() % (file->second / kExtent + 2))});
+    }
+    auto const rule = random() % 2 == 0 ? RoomRule::kMayEvict : RoomRule::kFreeRoom;
+    size_t const taken = path().Prefetch(keys, rule, [&](BlockKey, const base::Status& status) {
+      ++(status ? tally.brought : tally.failed);
+    });
+    tally.taken += taken;
+  }
+
   void Judge(const ReadRequest& request, uint64_t file_bytes, base::Result<ReadReply> answer,
              Tally& tally) {
     if (!answer) {
@@ -163,7 +185,10 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
   options_.fetch_bytes_max = 6 * kExtent;
   testing::FakeSink sink;
   options_.sink = &sink;
+  options_.prefetch_count_max = 12;
+  options_.prefetch_bytes_max = 2 * kExtent;
   Tally tally;
+  WishTally wishes;
   {
     FlakySource disk(Tier::kDisk, seed);
     FlakySource origin(Tier::kOrigin, seed + 1);
@@ -178,16 +203,24 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
         --running;
       });
     }
+    std::mt19937_64 random(seed + 100);
     for (uint32_t i = 0; running > 0; ++i) {
       sink.SetPaused(i % 64 < 8);
       PassTime(std::chrono::microseconds(10));
+      if (i % 4 == 0) WishAtRandom(random, wishes);
       std::this_thread::yield();
     }
     for (std::thread& reader : readers) reader.join();
     EXPECT_EQ(path().ParkedCount(), 0u);
-    EXPECT_LE(disk.BytesMax(), 3 * kExtent);
-    EXPECT_LE(origin.BytesMax(), 4 * kExtent);
+    // Of readers, and the background's.
+    EXPECT_LE(disk.BytesMax(), (3 + 2) * kExtent);
+    EXPECT_LE(origin.BytesMax(), (4 + 2) * kExtent);
   }  // the sources answer what they still hold
+  sink.SetPaused(false);
+  path_->Shutdown(std::errc::io_error);
+  EXPECT_GT(wishes.brought, 0u);
+  EXPECT_GT(wishes.failed, 0u);
+  EXPECT_EQ(wishes.Ended(), wishes.taken);
   EXPECT_EQ(sink.WrongCount(), 0u);
   EXPECT_GT(sink.ToldCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
@@ -213,8 +246,11 @@ TEST_F(RandomReadPathTest, AShutdownUnderLoadAnswersEveryReadOnce) {
   for (uint64_t i = 0; i < 3; ++i) {
     readers.emplace_back([&, i] { ReadAtRandom(seed + i, 100, tally); });
   }
+  WishTally wishes;
+  std::mt19937_64 random(seed + 100);
   while (tally.right < 50) {
     PassTime(std::chrono::microseconds(1));
+    WishAtRandom(random, wishes);
     std::this_thread::yield();
   }
   path().Shutdown(std::errc::io_error);
@@ -222,6 +258,7 @@ TEST_F(RandomReadPathTest, AShutdownUnderLoadAnswersEveryReadOnce) {
   EXPECT_EQ(path().ParkedCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.right + tally.errors, 300u);
+  EXPECT_EQ(wishes.Ended(), wishes.taken);
   path_.reset();  // the source may still answer
 }
 

@@ -109,6 +109,13 @@ class FakeSource final : public cache::ChunkSource {
     for (auto const& item : waiting_) keys.emplace_back(item.key, item.deadline);
     return keys;
   }
+  // What each of these was asked as.
+  std::vector<cache::FetchPriority> Priorities() const {
+    base::MutexLock lock(mu_);
+    std::vector<cache::FetchPriority> priorities;
+    for (auto const& item : waiting_) priorities.push_back(item.priority);
+    return priorities;
+  }
   size_t WaitingCount() const {
     base::MutexLock lock(mu_);
     return waiting_.size();
