@@ -87,6 +87,7 @@ DiskFileNumber DiskIndex::AddFile(const DiskFile& file, std::span<const ChunkEnt
   added.use = {.file = file, .blocks = static_cast<uint32_t>(entries.size())};
   added.blocks.reserve(entries.size());
   added.live.assign(entries.size(), true);
+  added.marked.assign(entries.size(), true);
   for (ChunkEntry const& entry : entries) {
     STOKEFS_CHECK(entry.offset % kOffsetUnit == 0 && entry.offset / kOffsetUnit <= 0xFFFFFFFF);
     STOKEFS_CHECK(entry.size_bytes < kPinned);
@@ -191,6 +192,27 @@ std::optional<DiskPlace> DiskIndex::Remove(BlockName block) {
   DiskPlace const place = PlaceOf(table_[at]);
   Kill(at);
   return place;
+}
+
+void DiskIndex::ForgetMarks() {
+  for (File& file : files_) file.marked.assign(file.blocks.size(), false);
+}
+
+void DiskIndex::Mark(BlockName block) {
+  size_t const at = Search(block);
+  if (at != kNone) files_[FileIn(table_[at])].marked[EntryIn(table_[at])] = true;
+}
+
+uint64_t DiskIndex::Sweep() {
+  uint64_t count = 0;
+  for (File& file : files_) {
+    for (uint32_t i = 0; i < file.blocks.size(); ++i) {
+      if (!file.live[i] || file.marked[i]) continue;
+      Kill(Search({file.blocks[i].name, file.blocks[i].tag}));
+      ++count;
+    }
+  }
+  return count;
 }
 
 bool DiskIndex::SetPinned(BlockName block, bool pinned) {

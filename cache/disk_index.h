@@ -72,6 +72,11 @@ class DiskIndex {
   bool HasName(uint64_t name) const;
   // The block is dead from now on; its place until now.
   std::optional<DiskPlace> Remove(BlockName block);
+  // Mark and sweep: what is neither marked nor added since ForgetMarks dies in Sweep, which says
+  // how many that were.
+  void ForgetMarks();
+  void Mark(BlockName block);
+  uint64_t Sweep();
   // False: not here.
   bool SetPinned(BlockName block, bool pinned);
 
@@ -109,6 +114,7 @@ class DiskIndex {
     bool is_used = false;
     std::vector<Block> blocks;
     std::vector<bool> live;
+    std::vector<bool> marked;
   };
   // What the hash table holds: a file's number and an entry in it, never 0.
   using Handle = uint64_t;

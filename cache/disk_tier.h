@@ -22,6 +22,7 @@
 #include "cache/fetch_sink.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_locator.h"
+#include "cache/wanted_blocks.h"
 
 namespace stokefs::cache {
 
@@ -71,6 +72,7 @@ class DiskTier final : public ChunkSource, public FetchSink {
     bool direct = true;                             // ChunkDirectory's
     uint64_t free_floor_bytes = uint64_t{1} << 30;  // at most; never above 5% of a file system
     base::Duration flush_after = std::chrono::seconds(1);
+    const WantedBlocks* wanted = nullptr;  // null: what is gone from the dataset is not reclaimed
   };
   // Touches no disk: each folder is opened by its own thread, because a disk may hang. `locator`,
   // `memory`, `storage`, `journal` and `clock` outlive the tier.

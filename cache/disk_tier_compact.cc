@@ -32,12 +32,43 @@ void DiskTier::Impl::RunCompactor() {
     if (loading_.load(std::memory_order_relaxed)) continue;
     base::TimePoint const now = clock_.Now();
     if (now < next_compaction_) continue;
+    SweepIfChanged();
     std::vector<Victim> const victims = ChooseVictims();
     if (!victims.empty()) Compact(victims);
     // At once again while there is work, yet never without a breath.
     next_compaction_ =
         clock_.Now() + (victims.empty() ? base::Duration(kPeriod) : std::chrono::milliseconds(50));
   }
+}
+
+// What the dataset no longer has is dead. A version that changed without another version of the set
+// (new bytes of the same size) dies when the new one is written.
+void DiskTier::Impl::SweepIfChanged() {
+  if (options_.wanted == nullptr) return;
+  uint64_t const version = options_.wanted->Version();
+  if (version == 0 || version == swept_version_) return;
+  {
+    base::MutexLock lock(mu_);
+    index_.ForgetMarks();
+  }
+  options_.wanted->Visit([this](BlockKey key) {
+    std::optional<Located> const located = LocateBlock(key);
+    if (!located) return;
+    base::MutexLock lock(mu_);
+    index_.Mark(located->name);
+  });
+  // A set that changed under way was not visited as a whole.
+  if (options_.wanted->Version() != version) return;
+  std::vector<Doomed> doomed;
+  uint64_t count = 0;
+  {
+    base::MutexLock lock(mu_);
+    count = index_.Sweep();
+    DoomEmpty(doomed);
+  }
+  swept_version_ = version;
+  statistics_.evicted.Add(count);
+  Remove(doomed);
 }
 
 // The files with the fewest live bytes, as many as make one new file; none if that gains too

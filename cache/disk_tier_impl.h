@@ -120,6 +120,7 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
 
   // Compacting (disk_tier_compact.cc).
   void RunCompactor();
+  void SweepIfChanged() EXCLUDES(mu_);
   struct Victim {
     DiskFile file;
     std::shared_ptr<ChunkDirectory> files;
@@ -147,7 +148,8 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<bool> is_deferring_{false};
   std::atomic<bool> loading_{true};    // atomic: Holds asks without the lock
   base::TimePoint load_until_{};       // set by Start, before the threads
-  base::TimePoint next_compaction_{};  // the compactor's
+  base::TimePoint next_compaction_{};  // the compactor's, as is the next
+  uint64_t swept_version_ = 0;
 
   mutable base::Mutex mu_;
   base::CondVar work_or_stop_;

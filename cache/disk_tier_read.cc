@@ -68,8 +68,12 @@ void DiskTier::Impl::FetchNow(std::vector<FetchItem> items) {
         Directory& directory = directories_[file.directory];
         files[file.directory] = directory.files;
         if (directory.reads_under_way++ == 0) directory.last_read_event = now;
-        reads[file.directory].push_back(
-            {.file = file.id, .offset = place->offset, .into = item.into});
+        reads[file.directory].push_back({.file = file.id,
+                                         .offset = place->offset,
+                                         .into = item.into,
+                                         .priority = item.priority == FetchPriority::kDemand
+                                                         ? base::ReadPriority::kDemand
+                                                         : base::ReadPriority::kBackground});
       }
     }
     if (!is_here) {

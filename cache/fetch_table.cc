@@ -125,10 +125,16 @@ void FetchTable::Move(Fetch& fetch, State to, base::TimePoint timer) {
   if (to != State::kBusy) Free(fetch.room, fetch.Charge());
 }
 
-// Readers have deadlines of their own; who nobody waits for needs one.
+// How long it may wait for its source's room. Readers have deadlines of their own, so they only
+// leave a source that is not the last: one that hangs keeps its rooms. Who nobody waits for ends.
+base::TimePoint FetchTable::WaitingTimer(const Fetch& fetch, base::TimePoint now) const {
+  if (fetch.priority == FetchPriority::kBackground) return now + options_.background_wait_max;
+  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  return is_last ? kNever : now + options_.sources[fetch.source_index].deadline;
+}
+
 void FetchTable::MoveToWaiting(Fetch& fetch, base::TimePoint now) {
-  bool const in_background = fetch.priority == FetchPriority::kBackground;
-  Move(fetch, State::kWaiting, in_background ? now + options_.background_wait_max : kNever);
+  Move(fetch, State::kWaiting, WaitingTimer(fetch, now));
 }
 
 void FetchTable::MoveToOverdue(Fetch& fetch, base::TimePoint now) {
@@ -145,7 +151,8 @@ void FetchTable::Lift(Fetch& fetch, base::TimePoint now) {
   fetch.priority = FetchPriority::kDemand;
   fetch.room_rule = RoomRule::kMayEvict;
   if (waits) waiting.emplace(fetch.turn(), &fetch);
-  SetTimer(fetch, waits ? kNever : now + options_.sources[fetch.source_index].deadline);
+  SetTimer(fetch,
+           waits ? WaitingTimer(fetch, now) : now + options_.sources[fetch.source_index].deadline);
 }
 
 void FetchTable::Ask(Fetch& fetch, Reservation room, base::TimePoint deadline,
@@ -255,7 +262,9 @@ void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
 
 void FetchTable::OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects) {
   bool const is_last = fetch.source_index + 1 == options_.sources.size();
-  if (!is_last && fetch.state != State::kWaiting) {
+  bool const waits = fetch.state == State::kWaiting;
+  if (!is_last && !(waits && fetch.priority == FetchPriority::kBackground)) {
+    if (waits) waiting_[fetch.source_index].erase(fetch.turn());
     ++fetch.source_index;
     MoveToWaiting(fetch, now);
     return;

@@ -9,7 +9,7 @@
 //      ^                 |  ^  |
 //      |                 |  |  +--EAGAIN of the last source--> kBusy --next tick--> kAsking
 //      |                 |  +--error of another source: the next one is asked in the same room
-//      +-----------------+--late, or the next source's budget is full
+//      +-----------------+--late (also to come), or the next source's budget is full
 //   kWaiting, kAsking, kBusy --all who waited timed out, or the last source is late--> kOverdue
 //   kOverdue --bytes, or every try was answered, or kOverdueTime with none to wait for--> (ended)
 //
@@ -144,6 +144,7 @@ class FetchTable {
   Fetch* Get(BlockKey key) const;
   void Move(Fetch& fetch, State to, base::TimePoint timer);
   void SetTimer(Fetch& fetch, base::TimePoint timer);
+  base::TimePoint WaitingTimer(const Fetch& fetch, base::TimePoint now) const;
   void MoveToWaiting(Fetch& fetch, base::TimePoint now);
   void MoveToOverdue(Fetch& fetch, base::TimePoint now);
   void Lift(Fetch& fetch, base::TimePoint now);

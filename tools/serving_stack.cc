@@ -31,6 +31,8 @@ constexpr size_t kParkedShown = 8;
 // A local disk answers within milliseconds. One that takes this long is asked for nothing more, and
 // the origin is asked instead.
 constexpr milliseconds kDiskDeadline{2000};
+// Neighbours on a disk become one read where they are asked for together.
+constexpr size_t kDiskBackgroundCount = 512;
 
 const char* NameOf(cache::CatalogState state) {
   switch (state) {
@@ -120,7 +122,11 @@ base::Status ServingStack::Build() {
       std::move(*for_origin), *catalog_, clock_);
   MakeDiskTier();
   std::vector<cache::ReadPath::Source> sources;
-  if (disk_ != nullptr) sources.push_back({.source = disk_.get(), .deadline = kDiskDeadline});
+  if (disk_ != nullptr) {
+    sources.push_back({.source = disk_.get(),
+                       .deadline = kDiskDeadline,
+                       .background_count_max = kDiskBackgroundCount});
+  }
   sources.push_back({.source = origin_.get(), .deadline = config.origin_deadline});
   dropper_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "page-dropper"}, dropper_);
@@ -144,6 +150,12 @@ base::Status ServingStack::Build() {
                       .read_path = *read_path_,
                       .kernel = kernel_,
                       .journal = journal_});
+  if (disk_ != nullptr) {
+    preload_ = std::make_unique<cache::Preload>(
+        cache::Preload::Options{.extent_bytes = config.large_file_bytes,
+                                .memory_bytes = config.memory},
+        *catalog_, *disk_, *read_path_);
+  }
 
   auto dataset = fs::DatasetMount::Mount(
       {.mount_point = config.mount_point,
@@ -163,12 +175,14 @@ void ServingStack::MakeDiskTier() {
   if (config.disk == 0) return;
   std::vector<std::string> folders;
   for (const std::string& folder : inputs_.dataset_folders) folders.push_back(folder + "/chunks");
+  catalog_blocks_ = std::make_unique<cache::CatalogBlocks>(*catalog_, config.large_file_bytes);
   disk_ = cache::DiskTier::Create(
       {.folders = std::move(folders),
        .budget_bytes = config.disk,
        .dataset = DatasetNumber(config.source),
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
-       .extent_bytes = config.large_file_bytes},
+       .extent_bytes = config.large_file_bytes,
+       .wanted = catalog_blocks_.get()},
       *catalog_, *memory_, storage_, journal_, clock_);
   disk_->Start();
 }
@@ -214,6 +228,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     dataset_->Tick();
   });
   steering_->Start();
+  if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
 }
@@ -229,6 +244,7 @@ base::Status ServingStack::RemountControl() {
 bool ServingStack::End() {
   if (steering_ != nullptr) steering_->Cancel();
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
+  if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
   // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
   kernel_.Attach(nullptr);

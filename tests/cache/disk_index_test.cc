@@ -82,6 +82,20 @@ TEST(DiskIndex, TheSameBlockCountsOnceAndKeepsItsPin) {
   EXPECT_EQ(index.TakeEmptied(), std::vector{first});
 }
 
+TEST(DiskIndex, ASweepTakesWhatIsNeitherMarkedNorNew) {
+  DiskIndex index;
+  DiskFileNumber const old = index.AddFile(File(1), std::vector{Entry(1, 1), Entry(2, 1)}, kDie);
+  index.AddFile(File(2), std::vector{Entry(3, 1)}, kDie);
+  index.ForgetMarks();
+  index.Mark(BlockOf(Entry(3, 1)));
+  index.AddFile(File(3), std::vector{Entry(4, 1)}, kDie);
+  EXPECT_EQ(index.Sweep(), 2u);
+  EXPECT_EQ(index.BlockCount(), 2u);
+  EXPECT_TRUE(index.Find(BlockOf(Entry(3, 1))));
+  EXPECT_TRUE(index.Find(BlockOf(Entry(4, 1))));
+  EXPECT_EQ(index.TakeEmptied(), std::vector{old});
+}
+
 TEST(DiskIndex, NumbersOfRemovedFilesAreUsedAgainForOthers) {
   DiskIndex index;
   DiskFileNumber const first = index.AddFile(File(1), std::vector{Entry(1, 1)}, kDie);

@@ -1,5 +1,6 @@
 #include "cache/disk_tier.h"
 
+#include <atomic>
 #include <fstream>
 #include <random>
 
@@ -190,6 +191,32 @@ TEST_F(DiskTierTest, SmallFilesAreJoined) {
   Close();
   for (uint32_t i = 2; i < 32; ++i) ASSERT_EQ(Read({i}), 0);
   EXPECT_EQ(tier().Usage().used_bytes, BytesOnDisk());
+}
+
+class FakeWanted final : public WantedBlocks {
+ public:
+  uint64_t Version() const override { return version.load(); }
+  void Visit(const std::function<void(BlockKey)>& visit) const override {
+    for (uint32_t i = 2; i < 50; ++i) visit({{i}});
+  }
+  std::atomic<uint64_t> version{0};
+};
+
+TEST_F(DiskTierTest, WhatTheDatasetNoLongerHasGivesItsRoomBack) {
+  FakeWanted wanted;
+  options_.wanted = &wanted;
+  FeedMany(2, 400);
+  uint64_t const used_bytes = tier().Usage().used_bytes;
+  wanted.version = 1;
+  auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (tier().Usage().blocks != 48 && std::chrono::steady_clock::now() < end) tier().Flush();
+  EXPECT_EQ(tier().Usage().blocks, 48u);
+  while (tier().Usage().used_bytes > used_bytes / 3 && std::chrono::steady_clock::now() < end) {
+    tier().Flush();
+  }
+  EXPECT_LE(tier().Usage().used_bytes, used_bytes / 3);
+  for (uint32_t i = 2; i < 50; ++i) ASSERT_EQ(Read({i}), 0);
+  Close();
 }
 
 TEST_F(DiskTierTest, ChunksAreSpreadOverAllDirectories) {

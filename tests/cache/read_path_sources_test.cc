@@ -42,6 +42,20 @@ TEST_F(ReadPathTest, ASourceThatHasNoSuchBlockAfterAllIsFollowedByTheNext) {
   EXPECT_EQ(read->tier(), Tier::kOrigin);
 }
 
+TEST_F(ReadPathTest, WhoWaitsForTheRoomOfAHungSourceGoesOnToTheNext) {
+  UseDiskAndOrigin();
+  sources_[0].fetch_bytes_max = kExtent;
+  auto const hung = Read(NodeId{100}, 0, 10);
+  auto const waiting = Read(NodeId{101}, 0, 10);
+  ASSERT_EQ(disk_.AskedCount(), 1u);
+  PassTime(kDiskDeadline);
+  EXPECT_EQ(origin_.AskedCount(), 2u);
+  origin_.AnswerAll();
+  EXPECT_EQ(hung->Errno(), 0);
+  EXPECT_EQ(waiting->Errno(), 0);
+  EXPECT_EQ(disk_.AskedCount(), 1u);
+}
+
 // Each answer inside Fetch gives its room to the next fetch, which is answered inside Fetch as
 // well: were they answered one inside the other, the stack would not hold them.
 TEST_F(ReadPathTest, ManyAnswersInsideFetchLeaveTheStackFlat) {
