@@ -69,6 +69,8 @@ bool Catalog::Stop(std::chrono::milliseconds limit) { return impl_->Stop(limit);
 void Catalog::Refresh(RefreshDone done) { impl_->Refresh(std::move(done)); }
 RefreshProgress Catalog::Refreshing() const { return impl_->Refreshing(); }
 
+base::Result<Catalog::KeptReport> Catalog::VerifyKept() { return impl_->VerifyKept(); }
+
 bool Catalog::EnsureListed(NodeId folder, std::function<void(base::Status)> done) {
   return impl_->EnsureListed(folder, std::move(done));
 }
@@ -152,8 +154,18 @@ base::Result<OriginFile> Catalog::LocateAtOrigin(NodeId node) const {
   return OriginFile{.path = table.Path(node), .version = table.Version(node)};
 }
 
+std::vector<OrderedSample> Catalog::SamplesAfter(NodeId node, size_t count_max) const {
+  base::ReaderLock lock(impl_->table_mu());
+  if (!impl_->table().IsKnown(node)) return {};
+  return impl_->table().SamplesAfter(node, count_max);
+}
+
 void Catalog::OnStale(NodeId node) { impl_->OnStale(node); }
 CatalogProgress Catalog::Progress() const { return impl_->Progress(); }
+uint64_t Catalog::ChangeCount() const {
+  base::ReaderLock lock(impl_->table_mu());
+  return impl_->table().ChangeCount();
+}
 std::optional<LayoutSummary> Catalog::Summary() const { return impl_->Summary(); }
 
 }  // namespace stokefs::cache

@@ -27,6 +27,7 @@
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
 #include "cache/refresh.h"
+#include "cache/sample_order.h"
 
 namespace stokefs::cache {
 
@@ -63,7 +64,7 @@ struct CatalogSample {
   uint64_t size_bytes = 0;
 };
 
-class Catalog final : public BlockLayout, public OriginLocator {
+class Catalog final : public BlockLayout, public OriginLocator, public SampleOrder {
  public:
   struct Options {
     std::string folder;  // where it is kept (created); empty: not kept
@@ -115,6 +116,7 @@ class Catalog final : public BlockLayout, public OriginLocator {
   base::Result<std::string> LinkTarget(NodeId node) const;
   base::Result<uint64_t> FileSize(NodeId node) const override;
   base::Result<OriginFile> LocateAtOrigin(NodeId node) const override;
+  std::vector<OrderedSample> SamplesAfter(NodeId node, size_t count_max) const override;
   // The folder of `node` is compared with the origin soon, in the background.
   void OnStale(NodeId node) override;
 
@@ -136,7 +138,18 @@ class Catalog final : public BlockLayout, public OriginLocator {
   base::Status VisitSamples(std::string_view path,
                             const std::function<bool(const CatalogSample&)>& visit) const;
 
+  // Compares the catalog on disk with its checksums, in a child process. One that is damaged is put
+  // aside and written anew soon. Blocks; not two at a time.
+  enum class KeptState : uint8_t { kNone, kSound, kDamaged };
+  struct KeptReport {
+    KeptState state = KeptState::kNone;
+    std::string damage;  // what is wrong with it
+  };
+  base::Result<KeptReport> VerifyKept();
+
   CatalogProgress Progress() const;
+  // Rises with everything that changes.
+  uint64_t ChangeCount() const;
   // Digest, counts and chunks of the present version; none before the first scan or load is whole.
   std::optional<LayoutSummary> Summary() const;
 

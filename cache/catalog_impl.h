@@ -41,6 +41,7 @@ class Catalog::Impl {
   void OnStale(NodeId node);
   void Refresh(RefreshDone done);
   RefreshProgress Refreshing() const;
+  base::Result<KeptReport> VerifyKept();
   CatalogProgress Progress() const;
   std::optional<LayoutSummary> Summary() const;
 
@@ -151,6 +152,8 @@ class Catalog::Impl {
   base::TimePoint last_step_ GUARDED_BY(mu_);
   StaleFolders stale_ GUARDED_BY(mu_);
   std::deque<Comparison> compared_ GUARDED_BY(mu_);  // as many as run at a time, at most
+
+  std::shared_ptr<CatalogLoad> verifying_ GUARDED_BY(mu_);  // null: nobody verifies
 
   std::unique_ptr<CatalogLoad> load_;   // set before Start; null: nothing to load
   std::string keep_failure_;            // of the keeper: told once

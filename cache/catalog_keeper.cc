@@ -70,6 +70,12 @@ bool Catalog::Impl::Stop(std::chrono::milliseconds limit) {
     work_or_stop_.Signal();
   }
   if (load_ != nullptr) load_->Kill();
+  std::shared_ptr<CatalogLoad> verifying;
+  {
+    base::MutexLock lock(mu_);
+    verifying = verifying_;
+  }
+  if (verifying != nullptr) verifying->Kill();
   flights_.End();
   bool is_scan_ended = scan_.Stop(left());
   is_scan_ended = rescan_pool_.Stop(left()) && is_scan_ended;

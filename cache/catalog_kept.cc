@@ -120,7 +120,7 @@ void Catalog::Impl::PutAside(const base::Error& why) {
   }
   std::string const aside = KeptPath() + ".damaged";
   rename(KeptPath().c_str(), aside.c_str());
-  journal_.Warning("kept catalog is damaged (" + why.message + "), put aside: scanning");
+  journal_.Warning("kept catalog is damaged (" + why.message + "), put aside and made anew");
 }
 
 void Catalog::Impl::EndLoad(bool is_loaded, bool is_any_loaded) {
@@ -198,6 +198,41 @@ void Catalog::Impl::CopyPart(NodeId folder, FolderRecord& record, std::vector<No
     record.listing.Add(table_.Name(child), table_.Stat(child), table_.Target(child));
     if (table_.IsFolder(child)) folders.push_back(child);
   }
+}
+
+base::Result<Catalog::KeptReport> Catalog::Impl::VerifyKept() {
+  struct stat before {};
+  if (options_.folder.empty() || stat(KeptPath().c_str(), &before) != 0) return KeptReport{};
+  auto forked = CatalogLoad::Fork(KeptPath(), source_, CatalogLoadPurpose::kVerify);
+  if (!forked) return tl::unexpected<base::Error>(std::move(forked.error()));
+  std::shared_ptr<CatalogLoad> const load = std::move(*forked);
+  {
+    base::MutexLock lock(mu_);
+    if (stopping_) return base::Fail(std::errc::operation_canceled, "the mount is ending");
+    verifying_ = load;
+  }
+  auto const read = load->Read(kLoadSilenceMax, [](FolderRecord) { return base::Status(); });
+  load->Kill();  // and reap
+  {
+    base::MutexLock lock(mu_);
+    verifying_.reset();
+  }
+  if (read) return KeptReport{.state = KeptState::kSound, .damage = {}};
+  base::Error const& error = read.error();
+  for (std::errc const other : {std::errc::operation_canceled, std::errc::timed_out}) {
+    if (error.code == other) return tl::unexpected<base::Error>(error);
+  }
+  struct stat after {};
+  bool const is_there = stat(KeptPath().c_str(), &after) == 0;
+  // It was written anew meanwhile, or is another mount's: not the one that was looked at.
+  if (!is_there || after.st_ino != before.st_ino || error.Errno() == ESTALE) return KeptReport{};
+  PutAside(error);
+  base::MutexLock lock(mu_);
+  kept_change_count_ = ~uint64_t{0};
+  next_keep_ = clock_.Now();
+  woken_ = true;
+  work_or_stop_.Signal();
+  return KeptReport{.state = KeptState::kDamaged, .damage = error.message};
 }
 
 std::string Catalog::Impl::KeptPath() const { return options_.folder + "/catalog"; }

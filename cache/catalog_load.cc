@@ -51,14 +51,15 @@ tl::unexpected<base::Error> Bad(std::string why) {
 }  // namespace
 
 base::Result<std::unique_ptr<CatalogLoad>> CatalogLoad::Fork(const std::string& path,
-                                                             const CatalogSource& expected) {
+                                                             const CatalogSource& expected,
+                                                             CatalogLoadPurpose purpose) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return base::FailErrno(errno, "pipe");
   base::UniqueFd reading(ends[0]), writing(ends[1]);
   fcntl(reading.Get(), F_SETPIPE_SZ, kPipeBytes);  // only speed
   pid_t const child = fork();
   if (child < 0) return base::FailErrno(errno, "fork");
-  if (child == 0) RunCatalogLoadChild(path, expected, writing.Get());
+  if (child == 0) RunCatalogLoadChild(path, expected, purpose, writing.Get());
   return std::unique_ptr<CatalogLoad>(new CatalogLoad(child, std::move(reading)));
 }
 

@@ -22,15 +22,19 @@
 #include "base/file.h"
 #include "base/result.h"
 #include "base/sync.h"
+#include "cache/catalog_load_child.h"
 #include "cache/folder_record.h"
 
 namespace stokefs::cache {
 
 class CatalogLoad {
  public:
-  // Forks: call it before the process has other threads.
-  static base::Result<std::unique_ptr<CatalogLoad>> Fork(const std::string& path,
-                                                         const CatalogSource& expected);
+  // Forks. kSend: before the process has other threads. kVerify sends no records; it may be asked
+  // for by a process with threads, because of what such a child may not do it takes only memory,
+  // which glibc makes safe.
+  static base::Result<std::unique_ptr<CatalogLoad>> Fork(
+      const std::string& path, const CatalogSource& expected,
+      CatalogLoadPurpose purpose = CatalogLoadPurpose::kSend);
   ~CatalogLoad();  // kills and reaps the child
 
   // Calls `visit` for each record, in order, its checksum checked again; blocks until the end. An

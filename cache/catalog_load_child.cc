@@ -101,7 +101,8 @@ base::Status Verify(CatalogReader& reader, const CatalogDescription& description
   return {};
 }
 
-base::Status Send(const std::string& path, const CatalogSource& expected, Stream& stream) {
+base::Status Send(const std::string& path, const CatalogSource& expected,
+                  CatalogLoadPurpose purpose, Stream& stream) {
   auto const reader = CatalogReader::Open(path);
   if (!reader) return tl::unexpected<base::Error>(reader.error());
   auto const description = (*reader)->Description();
@@ -112,6 +113,7 @@ base::Status Send(const std::string& path, const CatalogSource& expected, Stream
   if (auto verified = Verify(**reader, *description, stream); !verified) return verified;
   stream.Send('d', EncodeCatalogDescription(*description));
   stream.Flush();
+  if (purpose == CatalogLoadPurpose::kVerify) return {};
   return (*reader)->Visit([&](std::string_view record) {
     stream.Send('r', record);
     return base::Status();
@@ -120,10 +122,11 @@ base::Status Send(const std::string& path, const CatalogSource& expected, Stream
 
 }  // namespace
 
-void RunCatalogLoadChild(const std::string& path, const CatalogSource& expected, int pipe) {
+void RunCatalogLoadChild(const std::string& path, const CatalogSource& expected,
+                         CatalogLoadPurpose purpose, int pipe) {
   Detach(pipe);
   Stream stream(3);
-  auto const sent = Send(path, expected, stream);
+  auto const sent = Send(path, expected, purpose, stream);
   if (sent) {
     stream.Send('e', {});
   } else {

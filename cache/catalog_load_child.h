@@ -1,14 +1,17 @@
 // What the child of catalog_load.h runs.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "cache/folder_record.h"
 
 namespace stokefs::cache {
 
-// Verifies the catalog at `path` and streams it to `pipe`; never returns.
+enum class CatalogLoadPurpose : uint8_t { kSend, kVerify };
+
+// Verifies the catalog at `path` and, to send it, streams it to `pipe`; never returns.
 [[noreturn]] void RunCatalogLoadChild(const std::string& path, const CatalogSource& expected,
-                                      int pipe);
+                                      CatalogLoadPurpose purpose, int pipe);
 
 }  // namespace stokefs::cache

@@ -50,6 +50,8 @@ class MemoryTier::Impl {
   void DropReservation(SlotIndex slot) EXCLUDES(mu_);
   Leased Publish(SlotIndex slot, BlockKey key, uint64_t digest) EXCLUDES(mu_);
   void Remove(BlockKey key) EXCLUDES(mu_);
+  std::optional<size_t> Keys(size_t from, size_t count_max, std::vector<BlockKey>& keys)
+      EXCLUDES(mu_);
   MemoryUsage Usage() EXCLUDES(mu_);
   const Arena& arena() const { return *arena_; }
 
@@ -248,6 +250,19 @@ void MemoryTier::Impl::FreeSlot(SlotIndex index) {
   slots_.Return(index);
 }
 
+std::optional<size_t> MemoryTier::Impl::Keys(size_t from, size_t count_max,
+                                             std::vector<BlockKey>& keys) {
+  base::MutexLock lock(mu_);
+  size_t const end = std::min(slots_.slot_count(), from + count_max);
+  for (size_t i = from; i < end; ++i) {
+    BlockKey const key = slots_[SlotIndex{static_cast<uint32_t>(i)}].key;
+    // Slots that are unused or reserved bear no key; one that is detached is not found by its.
+    if (key.node != kNoNode && slots_.Find(key)) keys.push_back(key);
+  }
+  if (end == slots_.slot_count()) return std::nullopt;
+  return end;
+}
+
 MemoryUsage MemoryTier::Impl::Usage() {
   base::MutexLock lock(mu_);
   return {.budget_bytes = allocator_.arena_bytes(),
@@ -300,6 +315,10 @@ Lease MemoryTier::Publish(Reservation reservation, BlockKey key, uint64_t digest
 }
 
 void MemoryTier::Remove(BlockKey key) { impl_->Remove(key); }
+std::optional<size_t> MemoryTier::Keys(size_t from, size_t count_max,
+                                       std::vector<BlockKey>& keys) const {
+  return impl_->Keys(from, count_max, keys);
+}
 MemoryUsage MemoryTier::Usage() const { return impl_->Usage(); }
 int MemoryTier::memfd() const { return impl_->arena().memfd(); }
 

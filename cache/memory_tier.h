@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "cache/ids.h"
@@ -112,6 +113,11 @@ class MemoryTier {
 
   // Forgets a block. Leases stay valid.
   void Remove(BlockKey key);
+
+  // Keys of blocks that are here, for whoever looks at all of them: up to `count_max`, from place
+  // `from` on (0 first); returns the place to go on from, none at the end. What comes and goes
+  // meanwhile may be missed or named twice.
+  std::optional<size_t> Keys(size_t from, size_t count_max, std::vector<BlockKey>& keys) const;
 
   MemoryUsage Usage() const;
   int memfd() const;  // sealed against shrinking, growing and new writable mappings

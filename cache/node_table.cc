@@ -162,6 +162,30 @@ NodeId NodeTable::FindPath(std::string_view path) const {
   return at;
 }
 
+std::vector<OrderedSample> NodeTable::SamplesAfter(NodeId node, size_t count_max) const {
+  constexpr size_t kVisitedCountMax = 4096;  // about 100 µs under the catalog's lock
+  std::vector<OrderedSample> samples;
+  NodeId folder = Parent(node);
+  size_t index = IndexAfter(folder, Name(node));
+  for (size_t visited = 0; visited < kVisitedCountMax && samples.size() < count_max; ++visited) {
+    if (!IsListed(folder)) break;
+    if (index == Children(folder).size()) {  // go on behind the folder itself
+      if (folder == kRootNode) break;
+      index = IndexAfter(Parent(folder), Name(folder));
+      folder = Parent(folder);
+      continue;
+    }
+    NodeId const child{Children(folder)[index++]};
+    if (IsFolder(child)) {
+      folder = child;
+      index = 0;
+    } else if (Type(child) == FileType::kRegular && At(child).size_bytes > 0) {
+      samples.push_back({child, At(child).size_bytes});
+    }
+  }
+  return samples;
+}
+
 bool NodeTable::IsSame(NodeId node, const FolderListing& listing, size_t index) const {
   return Stat(node) == listing.Stat(index) && Target(node) == listing.Target(index);
 }

@@ -17,6 +17,7 @@
 #include "cache/folder_listing.h"
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
+#include "cache/sample_order.h"
 #include "cache/text_arena.h"
 
 namespace stokefs::cache {
@@ -61,9 +62,10 @@ class NodeTable {
   bool IsListed(NodeId folder) const { return FolderAt(folder).listed; }
   bool IsAttached(NodeId folder) const { return FolderAt(folder).attached; }
   const std::vector<uint32_t>& Children(NodeId folder) const { return FolderAt(folder).children; }
-  NodeId Find(NodeId folder, std::string_view name) const;           // kNoNode
-  size_t IndexAfter(NodeId folder, std::string_view name) const;     // of the first child behind it
-  NodeId FindPath(std::string_view path) const;                      // kNoNode
+  NodeId Find(NodeId folder, std::string_view name) const;        // kNoNode
+  size_t IndexAfter(NodeId folder, std::string_view name) const;  // of the first child behind it
+  NodeId FindPath(std::string_view path) const;                   // kNoNode
+  std::vector<OrderedSample> SamplesAfter(NodeId node, size_t count_max) const;  // sample_order.h
   bool Differs(NodeId folder, const FolderListing& sorted) const;    // whether Update would change
   ListingChange Update(NodeId folder, const FolderListing& sorted);  // listed from now on
 

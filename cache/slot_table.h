@@ -43,6 +43,7 @@ class SlotTable {
   void Insert(SlotIndex slot);  // under its key, which must not be in the index
   void Erase(SlotIndex slot);
 
+  size_t slot_count() const { return slots_.size(); }  // used or not: indices are below
   uint64_t indexed_count() const { return indexed_count_; }
   size_t FootprintBytes() const { return slots_.FootprintBytes() + buckets_.FootprintBytes(); }
 

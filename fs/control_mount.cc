@@ -35,6 +35,9 @@ class ControlOperations {
     table.readdir = List;
     table.open = Open;
     table.read = Read;
+    table.write = Write;
+    table.setattr = SetAttributes;
+    table.flush = Flush;
     table.release = Release;
     return table;
   }
@@ -52,7 +55,8 @@ class ControlOperations {
   static struct stat StatOf(const ControlMount& mount, fuse_ino_t inode) {
     struct stat st {};
     st.st_ino = inode;
-    st.st_mode = inode == FUSE_ROOT_ID ? S_IFDIR | 0555 : S_IFREG | 0444;
+    const ControlFile* const file = FileOf(mount, inode);
+    st.st_mode = file == nullptr ? S_IFDIR | 0555 : S_IFREG | file->permissions;
     st.st_nlink = inode == FUSE_ROOT_ID ? 2 : 1;
     st.st_uid = geteuid();
     st.st_gid = getegid();
@@ -117,27 +121,72 @@ class ControlOperations {
       fuse_reply_err(request, EISDIR);
       return;
     }
-    if ((info->flags & O_ACCMODE) != O_RDONLY) {
+    bool const is_conversation = file->converse != nullptr;
+    if ((info->flags & O_ACCMODE) != O_RDONLY && !is_conversation) {
       fuse_reply_err(request, EACCES);
       return;
     }
     ControlMount& mount = Of(request);
+    ControlMount::Opened opened;
+    if (is_conversation) {
+      opened.conversation = file->converse();
+    } else {
+      opened.text = std::make_shared<const std::string>(file->render());
+    }
     info->direct_io = 1;
-    info->fh = mount.AddOpened(std::make_shared<const std::string>(file->render()));
+    info->fh = mount.AddOpened(std::move(opened));
     uint64_t const handle = info->fh;
     if (fuse_reply_open(request, info) != 0) mount.RemoveOpened(handle);  // nobody will release it
   }
 
   static void Read(fuse_req_t request, fuse_ino_t, size_t size, off_t offset,
                    fuse_file_info* info) {
+    ControlMount& mount = Of(request);
+    ControlMount::Opened const opened = mount.Find(info->fh);
     // Held until the reply has returned: the reader has it, and may have closed, before that.
-    ControlMount::Text const text = Of(request).Opened(info->fh);
+    ControlMount::Text text = opened.text;
+    if (opened.conversation != nullptr && (offset == 0 || text == nullptr)) {
+      text = std::make_shared<const std::string>(opened.conversation->Read());
+      mount.SetText(info->fh, text);
+    }
     if (text == nullptr) {
       fuse_reply_err(request, EBADF);
       return;
     }
     auto const start = std::min(static_cast<size_t>(offset), text->size());
     fuse_reply_buf(request, text->data() + start, std::min(size, text->size() - start));
+  }
+
+  static void Write(fuse_req_t request, fuse_ino_t, const char* bytes, size_t size, off_t,
+                    fuse_file_info* info) {
+    ControlMount::Opened const opened = Of(request).Find(info->fh);
+    int const error =
+        opened.conversation == nullptr ? EBADF : opened.conversation->Write({bytes, size});
+    if (error != 0) {
+      fuse_reply_err(request, error);
+      return;
+    }
+    fuse_reply_write(request, size);
+  }
+
+  // A shell's "> file" truncates first: there is nothing to truncate, and no harm in it.
+  static void SetAttributes(fuse_req_t request, fuse_ino_t inode, struct stat*, int changes,
+                            fuse_file_info*) {
+    constexpr int kHarmless = FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW |
+                              FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_CTIME;
+    ControlMount& mount = Of(request);
+    const ControlFile* const file = FileOf(mount, inode);
+    if (file == nullptr || !file->converse || (changes & ~kHarmless) != 0) {
+      fuse_reply_err(request, EPERM);
+      return;
+    }
+    struct stat const st = StatOf(mount, inode);
+    fuse_reply_attr(request, &st, kAttributeSeconds);
+  }
+
+  static void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+    ControlMount::Opened const opened = Of(request).Find(info->fh);
+    fuse_reply_err(request, opened.conversation == nullptr ? 0 : opened.conversation->Flush());
   }
 
   static void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
@@ -151,21 +200,31 @@ ControlMount::ControlMount(std::vector<ControlFile> files)
 
 ControlMount::~ControlMount() = default;
 
-uint64_t ControlMount::AddOpened(Text text) {
+uint64_t ControlMount::AddOpened(Opened opened) {
   base::MutexLock lock(opened_mu_);
-  opened_.emplace(next_handle_, std::move(text));
+  opened_.emplace(next_handle_, std::move(opened));
   return next_handle_++;
 }
 
-ControlMount::Text ControlMount::Opened(uint64_t handle) {
+ControlMount::Opened ControlMount::Find(uint64_t handle) {
   base::MutexLock lock(opened_mu_);
   auto const found = opened_.find(handle);
-  return found == opened_.end() ? nullptr : found->second;
+  return found == opened_.end() ? Opened{} : found->second;
+}
+
+void ControlMount::SetText(uint64_t handle, Text text) {
+  base::MutexLock lock(opened_mu_);
+  auto const found = opened_.find(handle);
+  if (found != opened_.end()) found->second.text = std::move(text);
 }
 
 void ControlMount::RemoveOpened(uint64_t handle) {
+  Opened last;  // dies without the lock: a conversation's end may do what it likes
   base::MutexLock lock(opened_mu_);
-  opened_.erase(handle);
+  auto const found = opened_.find(handle);
+  if (found == opened_.end()) return;
+  last = std::move(found->second);
+  opened_.erase(found);
 }
 
 base::Result<std::unique_ptr<ControlMount>> ControlMount::Mount(Options options,

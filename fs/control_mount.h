@@ -1,7 +1,8 @@
 // The control mount: a small FUSE session of its own whose files show what the daemon does. It has
 // threads of its own, so it answers when data does not.
 //
-// A file's text is made when it is opened, and each open handle reads its own snapshot.
+// A file either shows a text, made when it is opened, so that each open handle reads its own
+// snapshot; or it converses: each handle writes to and reads from a ControlConversation of its own.
 #pragma once
 
 #include <functional>
@@ -12,13 +13,17 @@
 
 #include "base/result.h"
 #include "base/sync.h"
+#include "fs/control_conversation.h"
 #include "fs/fuse_session.h"
 
 namespace stokefs::fs {
 
 struct ControlFile {
   std::string name;
-  std::function<std::string()> render;  // called on a control thread; must not wait for data
+  // Exactly one of them is set. Called on a control thread, must not wait.
+  std::function<std::string()> render;
+  std::function<std::unique_ptr<ControlConversation>()> converse;
+  mode_t permissions = 0444;  // the kernel holds them; the owner is the mount's
 };
 
 class ControlMount {
@@ -39,10 +44,15 @@ class ControlMount {
  private:
   friend class ControlOperations;
   using Text = std::shared_ptr<const std::string>;
+  struct Opened {
+    Text text;  // what it reads; null until a conversation is first read
+    std::shared_ptr<ControlConversation> conversation;
+  };
   explicit ControlMount(std::vector<ControlFile> files);
 
-  uint64_t AddOpened(Text text) EXCLUDES(opened_mu_);
-  Text Opened(uint64_t handle) EXCLUDES(opened_mu_);
+  uint64_t AddOpened(Opened opened) EXCLUDES(opened_mu_);
+  Opened Find(uint64_t handle) EXCLUDES(opened_mu_);
+  void SetText(uint64_t handle, Text text) EXCLUDES(opened_mu_);
   void RemoveOpened(uint64_t handle) EXCLUDES(opened_mu_);
 
   const std::vector<ControlFile> files_;
@@ -50,7 +60,7 @@ class ControlMount {
   base::Mutex opened_mu_;  // a leaf
   uint64_t next_handle_ GUARDED_BY(opened_mu_) = 1;
   // What each open handle reads. Those that are open when the mount ends get no release.
-  std::unordered_map<uint64_t, Text> opened_ GUARDED_BY(opened_mu_);
+  std::unordered_map<uint64_t, Opened> opened_ GUARDED_BY(opened_mu_);
   std::unique_ptr<FuseSession> session_;
 };
 

@@ -14,10 +14,10 @@ namespace stokefs::tools {
 
 struct DaemonInputs {
   MountConfig config;
-  base::UniqueFd source;       // SOURCE, opened O_PATH | O_DIRECTORY before anything is mounted
+  base::UniqueFd source;  // SOURCE, opened O_PATH | O_DIRECTORY before anything is mounted
   // This dataset's folder in each cache directory, locked; the first holds catalog and log.
   std::vector<std::string> dataset_folders;
-  std::string control_path;    // an existing empty folder for the control mount
+  std::string control_path;  // an existing empty folder for the control mount
   std::string mount_id;
   DatasetLock* lock = nullptr;  // not owned; MarkEnding() when the end begins
 };

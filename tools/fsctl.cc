@@ -1,170 +1,60 @@
-// The command `fsctl`: what a mount says of itself.
-#include <unistd.h>
-
-#include <charconv>
-#include <chrono>
+// The command `fsctl`: asks a mount how it is, and steers it.
+#include <algorithm>
+#include <array>
 #include <cstdio>
-#include <cxxopts.hpp>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "tools/command_line.h"
 #include "tools/exit_status.h"
-#include "tools/mount_question.h"
-#include "tools/stats_text.h"
-#include "tools/stuck_report.h"
+#include "tools/follow_command.h"
+#include "tools/fsctl_commands.h"
 #include "tools/version.h"
 
 namespace stokefs::tools {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kHelp =
-    "fsctl asks a stokefs mount how it is.\n"
+    "fsctl asks a stokefs mount how it is, and steers it.\n"
     "\n"
     "Usage:\n"
     "  fsctl stats MNT [--watch [SECONDS]] [--json]   what was read, and from where\n"
     "  fsctl events MNT                               what happened lately\n"
     "  fsctl config MNT                               what the mount was asked to be\n"
+    "  fsctl refresh MNT                              take over what changed at the source\n"
+    "  fsctl verify MNT                               check all that is cached\n"
+    "  fsctl locate MNT PATH [--json]                 where a sample's bytes are\n"
+    "  fsctl warmup MNT [PATH...] [--background]      fetch samples before they are read\n"
+    "  fsctl warmup MNT --status | --stop             the warm-up in the background\n"
+    "  fsctl evict MNT PATH... | --all                forget cached samples\n"
+    "  fsctl pin MNT [PATH...]                        keep samples on disk; without PATH: list\n"
+    "  fsctl unpin MNT PATH...                        keep them no longer\n"
     "  fsctl COMMAND --help                           the flags of a command\n"
     "  fsctl --version\n"
     "\n"
-    "It gives up after 2 s and then says which process and which request is stuck.\n"
+    "PATH lies below MNT, or is an absolute path inside it. A mount that does not answer is given\n"
+    "up after 2 s; then fsctl says which process and which request is stuck. Long commands go on\n"
+    "as long as the mount answers.\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or no stokefs mount, 3 no answer in time.\n";
 
-// The whole question; the report about what is stuck comes within it too.
-constexpr auto kLimit = std::chrono::milliseconds(1700);
-constexpr auto kLookUpLimit = std::chrono::milliseconds(700);
-
-int Say(const std::string& text, int status) {
-  std::fprintf(stderr, "fsctl: %s\n", text.c_str());
-  return status;
-}
-
-struct Asked {
-  int status = kExitDone;
-  std::string mount_point;
-  std::string bytes;  // empty: nothing to show
+struct Command {
+  const char* name;
+  int (*run)(const Words&);
 };
 
-Asked Ask(const std::string& path, const std::string& file) {
-  auto const start = Clock::now();
-  auto const known = FindMount(path, kLookUpLimit);
-  if (!known) return {Say(known.error().message, ExitStatusOf(known.error())), path, ""};
-  auto const answer = ReadControlFile(*known, file, kLimit - (Clock::now() - start));
-  if (answer && !answer->stuck_step) return {kExitDone, known->mount_point, answer->bytes};
-  if (answer) {
-    std::string const stats = file == "stats" ? answer->bytes : "";
-    return {Say(StuckReport(*known, *answer->stuck_step, stats), kExitNoAnswer), known->mount_point,
-            answer->bytes};
-  }
-  const base::Error& error = answer.error();
-  if (error.code == std::errc::timed_out)
-    return {Say(StuckReport(*known, error.message, ""), kExitNoAnswer), known->mount_point, ""};
-  if (error.code == std::errc::not_connected || error.code == std::errc::connection_aborted)
-    return {Say(known->mount_point + " is stale: its daemon is gone; stokefs unmount " +
-                    known->mount_point + " takes it away",
-                kExitFailed),
-            known->mount_point, ""};
-  return {Say(error.message, kExitFailed), known->mount_point, ""};
-}
-
-struct StatsWish {
-  std::string path;
-  bool json = false;
-  std::optional<double> watch_s;
+constexpr std::array kCommands = {
+    Command{"stats", RunStats},     Command{"events", RunEvents}, Command{"config", RunConfig},
+    Command{"refresh", RunRefresh}, Command{"verify", RunVerify}, Command{"locate", RunLocate},
+    Command{"warmup", RunWarmup},   Command{"evict", RunEvict},   Command{"pin", RunPin},
+    Command{"unpin", RunUnpin},
 };
 
-int ShowStats(const StatsWish& wish) {
-  std::string earlier;
-  auto earlier_at = Clock::now();
-  bool const clear = wish.watch_s && !wish.json && isatty(STDOUT_FILENO);
-  for (;;) {
-    Asked const asked = Ask(wish.path, "stats");
-    if (asked.bytes.empty()) return asked.status;
-    auto const now = Clock::now();
-    if (wish.json) {
-      std::fputs(asked.bytes.c_str(), stdout);
-      if (asked.bytes.back() != '\n') std::fputc('\n', stdout);
-    } else {
-      double const seconds = std::chrono::duration<double>(now - earlier_at).count();
-      auto const text = StatsText(asked.mount_point, asked.bytes, earlier, seconds);
-      if (!text) return Say(text.error().message, kExitFailed);
-      if (clear) std::fputs("\033[H\033[2J", stdout);
-      std::fputs(text->c_str(), stdout);
-      if (wish.watch_s && !clear) std::fputc('\n', stdout);
-    }
-    if (std::fflush(stdout) != 0) return kExitFailed;
-    if (!wish.watch_s || asked.status != kExitDone) return asked.status;
-    earlier = asked.bytes;
-    earlier_at = now;
-    std::this_thread::sleep_until(now + std::chrono::duration_cast<Clock::duration>(
-                                            std::chrono::duration<double>(*wish.watch_s)));
-  }
-}
-
-std::optional<double> ParseSeconds(const std::string& text) {
-  double seconds = 0;
-  auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || !(seconds >= 0.1) ||
-      seconds > 86400)
-    return {};
-  return seconds;
-}
-
-int RunStats(const std::vector<std::string>& arguments) {
-  cxxopts::Options options("fsctl stats", "Shows what was read through the mount at MNT.");
-  options.custom_help("MNT [FLAGS]").positional_help("");
-  options.add_options()("json", "the daemon's JSON as it is")(
-      "watch", "refresh each second, or every SECONDS",
-      cxxopts::value<std::string>()->implicit_value("1"), "[SECONDS]");
-  options.add_options("hidden")("word", "", cxxopts::value<std::string>());
-  options.add_options("hidden")("word2", "", cxxopts::value<std::string>());
-  options.parse_positional({"word", "word2"});
-  CommandLine const line(std::move(options), arguments);
-  if (line.ended()) return line.status();
-  auto mount_point = line.Value("word");
-  auto second = line.Value("word2");
-  auto watch = line.Value("watch");
-  // "--watch 5": a flag whose value may be left out does not take the next word by itself.
-  if (second && watch) {
-    if (mount_point && ParseSeconds(*mount_point)) std::swap(*mount_point, *second);
-    watch = second;
-    second.reset();
-  }
-  if (!mount_point) return line.Misused("MNT is missing");
-  if (second) return line.Misused("too many words: " + *second);
-  StatsWish wish{.path = *mount_point, .json = line.Has("json")};
-  if (watch) {
-    wish.watch_s = ParseSeconds(*watch);
-    if (!wish.watch_s)
-      return line.Misused("--watch: \"" + *watch + "\" is not a number of seconds from 0.1");
-  }
-  return ShowStats(wish);
-}
-
-int RunFile(const std::string& name, const char* what, const std::vector<std::string>& arguments) {
-  cxxopts::Options options("fsctl " + name, what);
-  options.custom_help("MNT").positional_help("");
-  options.add_options("hidden")("mount-point", "", cxxopts::value<std::string>());
-  options.parse_positional({"mount-point"});
-  CommandLine const line(std::move(options), arguments);
-  if (line.ended()) return line.status();
-  auto const mount_point = line.Value("mount-point");
-  if (!mount_point) return line.Misused("MNT is missing");
-  Asked const asked = Ask(*mount_point, name);
-  std::fputs(asked.bytes.c_str(), stdout);
-  return asked.status;
-}
-
-int Run(const std::vector<std::string>& words) {
+int Run(const Words& words) {
   std::string const command = words.empty() ? "" : words[0];
-  std::vector<std::string> const rest(words.begin() + (words.empty() ? 0 : 1), words.end());
-  if (command == "stats") return RunStats(rest);
-  if (command == "events") return RunFile(command, "Shows what happened lately at MNT.", rest);
-  if (command == "config") return RunFile(command, "Shows what MNT was asked to be.", rest);
+  Words const rest(words.begin() + (words.empty() ? 0 : 1), words.end());
+  auto const found = std::find_if(kCommands.begin(), kCommands.end(),
+                                  [&](const Command& known) { return known.name == command; });
+  if (found != kCommands.end()) return found->run(rest);
   if (command == "--version") {
     std::printf("fsctl %s\n", std::string(kVersion).c_str());
     return kExitDone;

@@ -37,13 +37,13 @@ std::string StuckStep(const TimedChild& child, uint32_t connection) {
          std::to_string(connection) + ")";
 }
 
+}  // namespace
+
 std::string StuckStep(const TimedChild& child, const std::string& control) {
   auto const mounts = MountTable::Read();
   auto const there = mounts ? mounts->At(control) : std::nullopt;
   return there ? StuckStep(child, there->minor) : child.step();
 }
-
-}  // namespace
 
 base::Result<KnownMount> FindMount(const std::string& path, base::Duration limit) {
   auto const real = RunTimed(limit, [&](TimedChild::Reporter& report) {
@@ -64,9 +64,7 @@ base::Result<KnownMount> FindMount(const std::string& path, base::Duration limit
   return KnownMount{*real, *there, Registry::OfThisUser().Read(MountId(*real))};
 }
 
-base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string& name,
-                                     base::Duration limit) {
-  auto const deadline = std::chrono::steady_clock::now() + limit;
+base::Result<ControlPlace> FindControl(const KnownMount& known, base::Duration limit) {
   std::string const link = known.mount_point + "/.stokefs";
   auto child = TimedChild::Start([&](TimedChild::Reporter& report) {
     report.Step("readlink " + link);
@@ -78,14 +76,24 @@ base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string&
   if (!child) return Pass(child.error());
   // Half of the time for the dataset mount, the rest for the control mount.
   auto control = ReadLink(known.mount_point, **child, limit / 2);
-  Answer answer;
+  ControlPlace place;
   if (!control) {
-    if ((*child)->late()) answer.stuck_step = StuckStep(**child, known.mount.minor);
+    if ((*child)->late()) place.stuck_step = StuckStep(**child, known.mount.minor);
     if (IsGone(control.error()) || !known.entry)
-      return answer.stuck_step ? NoAnswer(*answer.stuck_step) : Pass(control.error());
+      return place.stuck_step ? NoAnswer(*place.stuck_step) : Pass(control.error());
     control = known.entry->control_path;
   }
-  std::string const file = *control + "/" + name;
+  place.path = *std::move(control);
+  return place;
+}
+
+base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string& name,
+                                     base::Duration limit) {
+  auto const deadline = std::chrono::steady_clock::now() + limit;
+  auto control = FindControl(known, limit);
+  if (!control) return Pass(control.error());
+  Answer answer{.bytes = {}, .stuck_step = std::move(control->stuck_step)};
+  std::string const file = control->path + "/" + name;
   auto reader = TimedChild::Start([&](TimedChild::Reporter& report) {
     report.Step("open " + file);
     base::UniqueFd const fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -104,7 +112,7 @@ base::Result<Answer> ReadControlFile(const KnownMount& known, const std::string&
   if (!bytes) {
     if ((*reader)->late()) {
       // A link beside MNT is relative, and then the table has the control mount by another name.
-      std::string const name_in_table = known.entry ? known.entry->control_path : *control;
+      std::string const name_in_table = known.entry ? known.entry->control_path : control->path;
       std::string const step = StuckStep(**reader, name_in_table);
       return NoAnswer(answer.stuck_step ? *answer.stuck_step + ", and " + step : step);
     }

@@ -25,6 +25,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick{20};
 // How long an end waits for threads that may be stuck in the origin.
 constexpr milliseconds kStopLimit{1500};
+// The same for commands, by when nothing is left that could hold them but a disk.
+constexpr milliseconds kSteeringStopLimit{500};
 constexpr size_t kParkedShown = 8;
 // A local disk answers within milliseconds. One that takes this long is asked for nothing more, and
 // the origin is asked instead.
@@ -136,6 +138,18 @@ base::Status ServingStack::Build() {
       *catalog_, *memory_, std::move(sources),
       std::vector<cache::ReadEventQueue*>{dropper_events_.get()}, clock_);
 
+  steering_ = std::make_unique<Steering>(
+      Steering::Parts{.source = config.source,
+                      .dataset_folder = inputs_.dataset_folders[0],
+                      .layout = {.extent_bytes = config.large_file_bytes,
+                                 .layout = {.chunk_bytes = config.chunk_bytes,
+                                            .chunk_samples = config.chunk_samples}},
+                      .catalog = *catalog_,
+                      .memory = *memory_,
+                      .disk = disk_.get(),
+                      .read_path = *read_path_,
+                      .kernel = kernel_,
+                      .journal = journal_});
   if (disk_ != nullptr) {
     preload_ = std::make_unique<cache::Preload>(
         cache::Preload::Options{.extent_bytes = config.large_file_bytes,
@@ -192,10 +206,14 @@ base::Status ServingStack::MountControl() {
       fs::ControlMount::Mount({.mount_point = inputs_.control_path,
                                .source_name = inputs_.config.source,
                                .options = options},
-                              {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }},
-                               {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }},
-                               {"config", [this] { return ConfigText(inputs_.config); }},
-                               {"events", [this] { return journal_.Lines(); }}});
+                              {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }, {}},
+                               {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }, {}},
+                               {"config", [this] { return ConfigText(inputs_.config); }, {}},
+                               {"events", [this] { return journal_.Lines(); }, {}},
+                               {.name = "command",
+                                .render = {},
+                                .converse = [this] { return steering_->Converse(); },
+                                .permissions = 0600}});
   fchmod(below.Get(), mode);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
@@ -209,6 +227,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     read_path_->Tick();
     dataset_->Tick();
   });
+  steering_->Start();
   if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
@@ -223,6 +242,7 @@ base::Status ServingStack::RemountControl() {
 
 // Top-down: first nothing waits any more, then the kernel lets go, then the threads end.
 bool ServingStack::End() {
+  if (steering_ != nullptr) steering_->Cancel();
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
@@ -235,6 +255,7 @@ bool ServingStack::End() {
   dropper_events_.reset();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
   if (disk_ != nullptr) ended = disk_->Stop(kStopLimit) && ended;
+  if (steering_ != nullptr) ended = steering_->Stop(kSteeringStopLimit) && ended;
   return ended;
 }
 

@@ -25,6 +25,7 @@
 #include "fs/page_dropper.h"
 #include "fs/statistics.h"
 #include "tools/daemon.h"
+#include "tools/steering.h"
 
 namespace stokefs::tools {
 
@@ -75,6 +76,7 @@ class ServingStack {
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
+  std::unique_ptr<Steering> steering_;
   std::unique_ptr<cache::Preload> preload_;  // null: no disk tier
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;

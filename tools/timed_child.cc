@@ -21,6 +21,7 @@ namespace {
 // A frame: its kind, the length of its bytes in host order, its bytes.
 constexpr char kStep = 's';
 constexpr char kOutput = 'o';
+constexpr char kAnswer = 'a';
 constexpr char kError = 'e';  // an errno in host order, then the message
 constexpr char kDone = 'd';
 constexpr size_t kHeaderBytes = 1 + sizeof(uint32_t);
@@ -54,6 +55,7 @@ void TimedChild::Reporter::Send(char kind, std::string_view bytes) {
 
 void TimedChild::Reporter::Step(std::string_view text) { Send(kStep, text); }
 void TimedChild::Reporter::Output(std::string_view bytes) { Send(kOutput, bytes); }
+void TimedChild::Reporter::Answer(std::string_view bytes) { Send(kAnswer, bytes); }
 void TimedChild::Reporter::Fail(const base::Error& error) {
   Send(kError, Raw(static_cast<uint32_t>(error.Errno())) + error.message);
 }
@@ -96,16 +98,17 @@ void TimedChild::Take(std::string_view arrived) {
     pending_.erase(0, kHeaderBytes + length);
     if (kind == kStep) step_ = bytes;
     if (kind == kOutput) output_ += bytes;
+    if (kind == kAnswer) answers_.push_back(bytes);
     if (kind == kError && length >= 4 && !error_)
       error_ = base::Error{static_cast<std::errc>(Cooked(bytes.data())), bytes.substr(4)};
     if (kind == kDone) done_ = true;
   }
 }
 
-base::Result<std::string> TimedChild::Wait(base::Duration limit) {
-  auto const deadline = std::chrono::steady_clock::now() + limit;
+// False when the child will send no more.
+base::Result<bool> TimedChild::Receive(std::chrono::steady_clock::time_point deadline) {
   std::array<char, 65536> piece;
-  while (!done_) {
+  for (;;) {
     auto const left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd readable{.fd = from_.Get(), .events = POLLIN, .revents = 0};
@@ -117,12 +120,39 @@ base::Result<std::string> TimedChild::Wait(base::Duration limit) {
     }
     ssize_t const got = read(from_.Get(), piece.data(), piece.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
+    if (got <= 0) return false;
     Take({piece.data(), static_cast<size_t>(got)});
+    return true;
+  }
+}
+
+base::Result<std::string> TimedChild::Wait(base::Duration limit) {
+  auto const deadline = std::chrono::steady_clock::now() + limit;
+  while (!done_) {
+    auto const received = Receive(deadline);
+    if (!received) return Pass(received.error());
+    if (!*received) break;
   }
   if (error_) return Pass(*error_);
   if (!done_) return base::Fail(std::errc::io_error, "a child process died: " + step_);
   return std::move(output_);
+}
+
+base::Result<std::optional<std::string>> TimedChild::NextAnswer(base::Duration limit) {
+  auto const deadline = std::chrono::steady_clock::now() + limit;
+  while (answers_.empty() && !done_) {
+    auto const received = Receive(deadline);
+    if (!received) return Pass(received.error());
+    if (!*received) break;
+  }
+  if (!answers_.empty()) {
+    std::string answer = std::move(answers_.front());
+    answers_.pop_front();
+    return std::optional<std::string>(std::move(answer));
+  }
+  if (error_) return Pass(*error_);
+  if (!done_) return base::Fail(std::errc::io_error, "a child process died: " + step_);
+  return std::optional<std::string>();
 }
 
 base::Result<std::string> RunTimed(base::Duration limit, const TimedChild::Work& work) {

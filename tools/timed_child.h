@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,6 +30,7 @@ class TimedChild {
     explicit Reporter(int fd) : fd_(fd) {}
     void Step(std::string_view text);     // what is tried next
     void Output(std::string_view bytes);  // a piece of the answer
+    void Answer(std::string_view bytes);  // one of several whole answers
     void Fail(const base::Error& error);
 
    private:
@@ -44,11 +47,14 @@ class TimedChild {
 
   // All of the output; or the error that the child reported; or timed_out, saying the last step.
   base::Result<std::string> Wait(base::Duration limit);
-  bool late() const { return late_; }  // Wait gave up
+  // The next of several answers, none when the child has ended; or an error, as Wait.
+  base::Result<std::optional<std::string>> NextAnswer(base::Duration limit);
+  bool late() const { return late_; }  // Wait or NextAnswer gave up
   const std::string& step() const { return step_; }
 
  private:
   TimedChild(pid_t pid, base::UniqueFd from) : pid_(pid), from_(std::move(from)) {}
+  base::Result<bool> Receive(std::chrono::steady_clock::time_point deadline);
   void Take(std::string_view arrived);
 
   pid_t pid_;
@@ -57,6 +63,7 @@ class TimedChild {
   std::string pending_;  // a frame's first part
   std::string step_;
   std::string output_;
+  std::deque<std::string> answers_;
   std::optional<base::Error> error_;
   bool done_ = false;
 };

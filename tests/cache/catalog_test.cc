@@ -51,6 +51,31 @@ TEST(Catalog, ScanFindsEveryNameAndItsAttributes) {
   EXPECT_EQ(summary->digest.size(), 32u);
 }
 
+TEST(Catalog, SamplesFollowEachOtherAsAWalkComesToThem) {
+  SourceTree source;
+  for (std::string const name : {"a/1", "a/2", "a.txt", "b/deep/er/3", "b/deep/4", "b/z", "c"}) {
+    source.File(name, name);
+  }
+  source.File("b/empty", "");
+  source.Folder("b/nothing");
+  ASSERT_EQ(symlink("1", (source / "a/link").c_str()), 0);
+  CatalogMount mount(source);
+  EXPECT_TRUE(mount->SamplesAfter(kRootNode, 10).empty());  // not listed
+  mount.StartAndComplete();
+  std::vector<OrderedSample> expected;
+  for (std::string const name : {"a/1", "a/2", "a.txt", "b/deep/4", "b/deep/er/3", "b/z", "c"}) {
+    expected.push_back({mount.Find(name), name.size()});
+  }
+  for (size_t i = 0; i < expected.size(); ++i) {
+    std::vector<OrderedSample> const left(expected.begin() + static_cast<long>(i) + 1,
+                                          expected.end());
+    EXPECT_EQ(mount->SamplesAfter(expected[i].node, 100), left);
+  }
+  EXPECT_EQ(mount->SamplesAfter(expected[1].node, 2),
+            (std::vector<OrderedSample>{expected[2], expected[3]}));
+  EXPECT_TRUE(mount->SamplesAfter(NodeId{99}, 10).empty());
+}
+
 TEST(Catalog, AnswersAreTheDocumentedErrors) {
   SourceTree source;
   source.File("file");
