@@ -39,11 +39,7 @@ base::Result<base::UniqueFd> OpenFile(int source, const std::string& path) {
 base::Status CheckVersion(int fd, const FileVersion& expected) {
   struct stat found;
   if (fstat(fd, &found) != 0) return base::FailErrno(errno, "stat");
-  FileVersion const version{.size_bytes = static_cast<uint64_t>(found.st_size),
-                            .inode = found.st_ino,
-                            .mtime_ns = Nanoseconds(found.st_mtim),
-                            .ctime_ns = Nanoseconds(found.st_ctim)};
-  if (S_ISREG(found.st_mode) && version == expected) return {};
+  if (S_ISREG(found.st_mode) && VersionOf(found) == expected) return {};
   return base::FailErrno(ESTALE, "the file changed");
 }
 
@@ -61,6 +57,13 @@ int64_t WallClockNs() {
 }
 
 }  // namespace
+
+FileVersion VersionOf(const struct stat& found) {
+  return {.size_bytes = static_cast<uint64_t>(found.st_size),
+          .inode = found.st_ino,
+          .mtime_ns = Nanoseconds(found.st_mtim),
+          .ctime_ns = Nanoseconds(found.st_ctim)};
+}
 
 // A file system stamps a change with the time of its last tick. What was changed within the tick of
 // the look could change again and bear the same times, so such a version is not read before the

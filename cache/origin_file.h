@@ -1,6 +1,8 @@
 // Reading one file of a plain directory in one version, or not at all.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -38,6 +40,8 @@ class OriginFileReader {
   base::UniqueFd fd_;
   FileVersion version_;
 };
+
+FileVersion VersionOf(const struct stat& found);
 
 // How long a version must rest before its times tell it from the next one. 0 for all but files that
 // were changed just now. Pure; `wall_clock_ns` since 1970.
