@@ -148,13 +148,12 @@ class PackedOrigin::Impl {
     }
   }
 
-  // Fills in `file` and `entry`: by the edition that is known, else by one that is newer.
+  // Fills in `file` and `entry`: by the edition that is known, else by the newest. Also when that
+  // is the same one: what was held of a damaged file is forgotten, and it may have been repaired.
   base::Status FindInEditions(Wanted& wanted, const Index& known) {
     auto const found = Find(wanted, *known);
     if (found) return found;
-    Index const newest = dataset_->Newest();
-    bool const is_newer = newest->manifest().Digest() != known->manifest().Digest();
-    auto const again = is_newer ? Find(wanted, *newest) : found;
+    auto const again = Find(wanted, *dataset_->Newest());
     return again ? again : base::Status(tl::unexpected(Damaged(again.error())));
   }
 
@@ -188,19 +187,21 @@ class PackedOrigin::Impl {
       for (Wanted& wanted : stretch) {
         // One bad place of the disk is not its neighbours' failure.
         base::Status status = read || stretch.size() == 1 ? read : Read({&wanted, 1});
-        if (!status && status.error().code == std::errc::no_such_file_or_directory) {
-          status = ReadOfNewerEdition(wanted);  // repacked since it was found
-        }
         if (status) status = CheckDigest(wanted);
-        if (!status) chunks_.Forget(wanted.file.checksum);
+        if (!status) status = ReadAgain(wanted);
         Answer(wanted, status ? status : tl::unexpected(Damaged(status.error())));
       }
     }
   }
 
-  base::Status ReadOfNewerEdition(Wanted& wanted) {
-    auto const found = Find(wanted, *dataset_->Newest());
-    return found ? Read({&wanted, 1}) : found;
+  // As if nothing were known of it: it may have been repacked, or repaired, since.
+  base::Status ReadAgain(Wanted& wanted) {
+    chunks_.Forget(wanted.file.checksum);
+    auto status = Find(wanted, *dataset_->Newest());
+    if (status) status = Read({&wanted, 1});
+    if (status) status = CheckDigest(wanted);
+    if (!status) chunks_.Forget(wanted.file.checksum);
+    return status;
   }
 
   base::Status Read(std::span<Wanted> stretch) {

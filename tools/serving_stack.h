@@ -12,7 +12,7 @@
 #include "cache/catalog.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
-#include "cache/origin_directory.h"
+#include "cache/origin_source.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
 #include "fs/control_mount.h"
@@ -59,7 +59,7 @@ class ServingStack {
   std::unique_ptr<cache::Catalog> catalog_;
   cache::LruPolicy policy_;
   std::unique_ptr<cache::MemoryTier> memory_;
-  std::unique_ptr<cache::OriginDirectory> origin_;
+  std::unique_ptr<cache::OriginSource> origin_;
   fs::ReadsInFlight reads_in_flight_;
   fs::NotifyKernelCache kernel_;
   fs::ChangeForwarder changes_{kernel_};

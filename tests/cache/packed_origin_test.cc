@@ -191,6 +191,18 @@ TEST_F(PackedOriginTest, ADamagedBlockIsNotItsNeighboursFailure) {
   EXPECT_EQ(asked[0].Error() + asked[1].Error(), EIO);
 }
 
+TEST_F(PackedOriginTest, ARepairedFileIsReadAlthoughTheDamagedOneIsStillOpen) {
+  Add(NodeId{2}, "a", "hello");
+  Add(NodeId{3}, "b", "world");
+  packed_.Pack();
+  FlipBit(packed_.ChunkFiles().at(0), 8 * 4096);
+  int const first = Fetch({NodeId{2}, 0}, 5), second = Fetch({NodeId{3}, 0}, 5);
+  EXPECT_EQ(first + second, EIO);  // one of them is right, and read from the damaged file
+  EXPECT_EQ(Fetch({NodeId{first == 0 ? 2u : 3u}, 0}, 5), 0);
+  packed_.Pack();
+  EXPECT_EQ(Fetch({NodeId{first == 0 ? 3u : 2u}, 0}, 5), 0) << message_;
+}
+
 TEST_F(PackedOriginTest, AFailedReadOfManyIsTriedOneByOne) {
   Add(NodeId{2}, "a", "hello");
   Add(NodeId{3}, "b", "world");
