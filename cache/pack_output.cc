@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <new>
 #include <utility>
 
 #include "cache/byte_codec.h"
@@ -119,9 +118,9 @@ std::span<std::byte> AlignedBuffer::Get(size_t bytes) {
     memory_.reset();
     bytes_ = (bytes + kChunkAlignment - 1) / kChunkAlignment * kChunkAlignment;
     memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kChunkAlignment, bytes_)));
-    if (memory_ == nullptr) throw std::bad_alloc();
+    if (memory_ == nullptr) bytes_ = 0;
   }
-  return {memory_.get(), bytes};
+  return {memory_.get(), std::min(bytes, bytes_)};
 }
 
 void AlignedBuffer::Trim(size_t bytes_max) {
@@ -184,7 +183,7 @@ std::optional<ChunkHead> PackOutput::FindWhole(const ChunkHead& planned, Aligned
   if (!found.is_checked) {
     std::span<std::byte> const bytes = scratch.Get(head->file_bytes);
     auto const got = base::ReadAt(fd.Get(), bytes, 0);
-    if (!got || *got != bytes.size()) return std::nullopt;
+    if (!got || *got != head->file_bytes) return std::nullopt;
     for (ChunkEntry const& entry : head->entries) {
       if (DigestOf(bytes.subspan(entry.offset, entry.size_bytes)) != entry.digest) {
         return std::nullopt;
@@ -238,6 +237,8 @@ base::Status PackOutput::Commit(const PackedManifest& manifest, std::vector<uint
       base::WriteFileAtomically(path_ + "/" + kManifestName, EncodePackedManifest(manifest));
   if (status) status = SyncFolder(path_);
   if (!status) return status;
+  // Its own name, if it is new; one who may not read the folder above cannot see to that.
+  (void)SyncFolder(fs::path(path_).parent_path());
   std::sort(checksums.begin(), checksums.end());
   RemoveOthers(manifest, std::move(checksums));
   return {};

@@ -25,7 +25,7 @@ namespace stokefs::cache {
 // Memory that O_DIRECT can be given. Not initialised; kept from use to use.
 class AlignedBuffer {
  public:
-  std::span<std::byte> Get(size_t bytes);  // what it held is lost
+  std::span<std::byte> Get(size_t bytes);  // what it held is lost; empty: no memory
   void Trim(size_t bytes_max);             // gives memory back where it has more
 
  private:

@@ -64,17 +64,16 @@ class Troubles {
   void AddUnreadable(const std::string& path, const base::Error& error) EXCLUDES(mu_) {
     base::MutexLock lock(mu_);
     if (unreadable_count_++ == 0) first_code_ = error.code;
+    if (unreadable_count_ >= kNamedMax) is_hopeless_ = true;
     Name(unreadable_, path + " (" + error.message + ")");
   }
   void AddFatal(base::Error error) EXCLUDES(mu_) {
     base::MutexLock lock(mu_);
     if (!fatal_) fatal_ = std::move(error);
+    is_hopeless_ = true;
   }
   // Nothing that is packed from now on is of any use.
-  bool IsHopeless() const EXCLUDES(mu_) {
-    base::MutexLock lock(mu_);
-    return fatal_ || unreadable_count_ >= kNamedMax;
-  }
+  bool IsHopeless() const { return is_hopeless_.load(std::memory_order_relaxed); }
   base::Status Status() const EXCLUDES(mu_) {
     base::MutexLock lock(mu_);
     if (fatal_) return tl::unexpected<base::Error>(*fatal_);
@@ -92,6 +91,7 @@ class Troubles {
     if (into.size() < kNamedMax) into.push_back(std::move(line));
   }
 
+  std::atomic<bool> is_hopeless_{false};  // atomic: looked at before each file
   mutable base::Mutex mu_;
   std::vector<std::string> changed_ GUARDED_BY(mu_);
   uint64_t changed_count_ GUARDED_BY(mu_) = 0;
@@ -184,6 +184,10 @@ class Pass {
       return true;
     }
     std::span<std::byte> const image = buffer.Get(head.file_bytes);
+    if (image.size() != head.file_bytes) {
+      troubles_.AddFatal({std::errc::not_enough_memory, "no memory for a chunk file"});
+      return false;
+    }
     if (!ReadBlocks(file, head, image)) return false;
     std::string const head_bytes = EncodeChunkHead(head);
     std::memcpy(image.data(), head_bytes.data(), head_bytes.size());
@@ -208,7 +212,7 @@ class Pass {
     std::memset(image.data() + at, 0, image.size() - at);
     bool const is_run = file.extent_count > 0;
     size_t const files = is_run ? 1 : head.entries.size();
-    for (size_t i = 0; i < files && !(troubles_.IsHopeless()); ++i) {
+    for (size_t i = 0; i < files && !troubles_.IsHopeless(); ++i) {
       std::span<ChunkEntry> const blocks =
           is_run ? std::span(head.entries) : std::span(head.entries).subspan(i, 1);
       OriginFile const origin = plan_.Source(file, i);

@@ -4,9 +4,11 @@ import errno
 import glob
 import json
 import os
+import pty
 import random
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import unittest
@@ -310,7 +312,8 @@ class Packed(mounting.MountTestCase):
             reader.join()
         self.assertEqual([], wrong[:5])
         self.space.mounts[-1].unmount()
-        self.mount()  # the kept catalog is of another edition
+        again = self.mount().wait_settled()
+        self.assertFalse(again.stats()["scan"]["loaded"])  # the kept catalog is of another edition
         for i in range(count):
             self.assertEqual(content(i, versions - 1),
                              read_file(os.path.join(self.space.mnt, "d", str(i))))
@@ -387,6 +390,19 @@ class Packed(mounting.MountTestCase):
         wait_until(lambda: os.path.exists(os.path.join(self.out, "lock")), 20, "the first pack")
         self.assert_refused(self.try_pack(), "being packed")
         self.assertEqual(0, first.wait(mounting.limit(60)))
+
+    def test_a_terminal_is_told_of_the_progress(self):
+        self.fill(20)
+        mine, its = pty.openpty()
+        with os.fdopen(mine, "rb", buffering=0) as terminal:
+            process = self.space.start([mounting.STOKEFS, "pack", self.space.source, self.out],
+                                       stderr=its, stdout=subprocess.DEVNULL)
+            os.close(its)
+            self.assertEqual(0, process.wait(mounting.limit(30)))
+            told = terminal.read(65536)
+        self.assertIn(b"listing the source", told)
+        self.assertIn(b"(100%)", told)
+        self.assertTrue(told.endswith(b"\r\x1b[K"), told)  # and the line is left empty
 
     def test_sums_and_list_tell_of_it(self):
         self.fill(20)
