@@ -66,6 +66,9 @@ Catalog::~Catalog() = default;
 void Catalog::Start(ChangeListener* listener) { impl_->Start(listener); }
 bool Catalog::Stop(std::chrono::milliseconds limit) { return impl_->Stop(limit); }
 
+void Catalog::Refresh(RefreshDone done) { impl_->Refresh(std::move(done)); }
+RefreshProgress Catalog::Refreshing() const { return impl_->Refreshing(); }
+
 bool Catalog::EnsureListed(NodeId folder, std::function<void(base::Status)> done) {
   return impl_->EnsureListed(folder, std::move(done));
 }

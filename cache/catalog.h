@@ -26,6 +26,7 @@
 #include "cache/folder_lister.h"
 #include "cache/ids.h"
 #include "cache/origin_locator.h"
+#include "cache/refresh.h"
 
 namespace stokefs::cache {
 
@@ -54,6 +55,12 @@ struct CatalogProgress {
   uint64_t sample_count = 0;  // regular files
   uint64_t sample_bytes = 0;
   uint64_t scan_errors = 0;  // folders or entries the origin would not tell of
+};
+
+struct CatalogSample {
+  NodeId node;
+  std::string_view path;  // below SOURCE; valid during the visit only
+  uint64_t size_bytes = 0;
 };
 
 class Catalog final : public BlockLayout, public OriginLocator {
@@ -110,6 +117,24 @@ class Catalog final : public BlockLayout, public OriginLocator {
   base::Result<OriginFile> LocateAtOrigin(NodeId node) const override;
   // The folder of `node` is compared with the origin soon, in the background.
   void OnStale(NodeId node) override;
+
+  // Compares every folder with the origin and takes over what differs; then calls `done`, once, on
+  // the keeper's thread, when new folders are scanned too and the kernel was told. What changed
+  // before the call is seen: a refresh that comes while one runs waits for the next run, together
+  // with all others that come by then. Waits for the first scan. Errors, after which nothing is
+  // forgotten: the root's own; ETIMEDOUT when the origin says nothing for `listing_deadline`;
+  // ECANCELED at the end. `done` must not block.
+  void Refresh(RefreshDone done);
+  RefreshProgress Refreshing() const;
+
+  // The node that `path` (as shown, below SOURCE) means now. ENOENT; ENOTDIR; EAGAIN when a folder
+  // on the way is not listed yet.
+  base::Result<NodeId> FindPath(std::string_view path) const;
+  // Visits every sample at or below `path`, folder by folder, until `visit` returns false. Folders
+  // that are not listed are left out. No lock is held while it visits: what changes meanwhile may
+  // be seen or not. Errors as FindPath.
+  base::Status VisitSamples(std::string_view path,
+                            const std::function<bool(const CatalogSample&)>& visit) const;
 
   CatalogProgress Progress() const;
   // Digest, counts and chunks of the present version; none before the first scan or load is whole.

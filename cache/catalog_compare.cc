@@ -60,13 +60,7 @@ void Catalog::Impl::Compare(NodeId folder, Purpose purpose) {
     base::ReaderLock lock(table_mu_);
     path = table_.Path(folder);
   }
-  auto done = [this, folder, path, purpose](base::Result<ScannedFolder> scanned) {
-    base::MutexLock lock(mu_);
-    compared_.push_back(
-        {.folder = folder, .path = path, .purpose = purpose, .scanned = std::move(scanned)});
-    woken_ = true;
-    work_or_stop_.Signal();
-  };
+  auto done = OnCompared(folder, path, purpose, 0);
   bool is_submitted = false;
   if (purpose == Purpose::kStale) {
     is_submitted = scan_.Submit({.path = path, .done = done});
@@ -75,6 +69,21 @@ void Catalog::Impl::Compare(NodeId folder, Purpose purpose) {
         rescan_pool_.TrySubmit([this, path, done] { done(ScanFolder(*lister_, path, stopping_)); });
   }
   if (!is_submitted) done(base::FailErrno(ECANCELED, "queue is full"));
+}
+
+std::function<void(base::Result<ScannedFolder>)> Catalog::Impl::OnCompared(
+    NodeId folder, std::string path, Purpose purpose, uint64_t refresh_serial) {
+  return [this, folder, path = std::move(path), purpose,
+          refresh_serial](base::Result<ScannedFolder> scanned) {
+    base::MutexLock lock(mu_);
+    compared_.push_back({.folder = folder,
+                         .path = path,
+                         .purpose = purpose,
+                         .refresh_serial = refresh_serial,
+                         .scanned = std::move(scanned)});
+    woken_ = true;
+    work_or_stop_.Signal();
+  };
 }
 
 void Catalog::Impl::ApplyComparisons() {
@@ -86,6 +95,7 @@ void Catalog::Impl::ApplyComparisons() {
   for (Comparison& comparison : compared) {
     if (stopping_) return;
     Apply(comparison);
+    if (comparison.purpose == Purpose::kRefresh) NoteRefreshed(comparison);
     base::MutexLock lock(mu_);
     stale_.Done(comparison.folder, clock_.Now());
     if (comparison.purpose == Purpose::kRescan) --rescan_running_;
@@ -145,9 +155,9 @@ void Catalog::Impl::Announce(NodeId folder, const ListingChange& change) {
   }
   base::MutexLock lock(mu_);
   base::ReaderLock table_lock(table_mu_);
-  // A rescan comes to these anyway.
+  // A rescan or a refresh comes to these anyway.
   for (NodeId child : change.folders_modified) {
-    if (!rescanning_ && table_.IsListed(child)) stale_.Add(child);
+    if (!rescanning_ && !refresh_ && table_.IsListed(child)) stale_.Add(child);
   }
 }
 

@@ -22,6 +22,7 @@
 #include "cache/folder_scan.h"
 #include "cache/listing_flights.h"
 #include "cache/node_table.h"
+#include "cache/refresh.h"
 #include "cache/stale_folders.h"
 
 namespace stokefs::cache {
@@ -38,6 +39,8 @@ class Catalog::Impl {
   bool Stop(std::chrono::milliseconds limit);
   bool EnsureListed(NodeId folder, std::function<void(base::Status)> done);
   void OnStale(NodeId node);
+  void Refresh(RefreshDone done);
+  RefreshProgress Refreshing() const;
   CatalogProgress Progress() const;
   std::optional<LayoutSummary> Summary() const;
 
@@ -66,19 +69,37 @@ class Catalog::Impl {
       REQUIRES_SHARED(table_mu_);
 
   // Comparing with the origin (catalog_compare.cc).
-  enum class Purpose { kStale, kRescan };
+  enum class Purpose { kStale, kRescan, kRefresh };
   struct Comparison {
     NodeId folder;
     std::string path;
     Purpose purpose;
+    uint64_t refresh_serial;  // of the run that asked for it
     base::Result<ScannedFolder> scanned;
   };
   void StartComparisons();
   void Compare(NodeId folder, Purpose purpose);
+  std::function<void(base::Result<ScannedFolder>)> OnCompared(NodeId folder, std::string path,
+                                                              Purpose purpose,
+                                                              uint64_t refresh_serial);
   void ApplyComparisons();
   void Apply(Comparison& comparison);
   void ReportComparisonError(const Comparison& comparison);
   void Announce(NodeId folder, const ListingChange& change);
+
+  // Comparing everything on request (catalog_refresh.cc).
+  void AdvanceRefresh();
+  void BeginRefresh() EXCLUDES(mu_);
+  void SortOutAgain() EXCLUDES(mu_);
+  std::optional<ScanRequest> NextToRefresh() EXCLUDES(mu_);
+  NodeId TakeToRefresh() REQUIRES(mu_) REQUIRES_SHARED(table_mu_);
+  void NoteRefreshed(const Comparison& comparison) EXCLUDES(mu_);
+  void NoteScanErrors(uint64_t errors, const std::string& error) EXCLUDES(mu_);
+  bool IsRefreshed() EXCLUDES(mu_);
+  bool IsOriginSilent() EXCLUDES(mu_);
+  void ReportRefresh() EXCLUDES(mu_);
+  // All of them, the queued ones too.
+  void FailRefreshes(const base::Error& error) EXCLUDES(mu_);
 
   // The keeper (catalog_keeper.cc).
   void Run();
@@ -123,6 +144,11 @@ class Catalog::Impl {
   size_t rescan_cursor_ GUARDED_BY(mu_) = 0;
   size_t rescan_end_ GUARDED_BY(mu_) = 0;
   size_t rescan_running_ GUARDED_BY(mu_) = 0;
+  std::vector<RefreshDone> refresh_queued_ GUARDED_BY(mu_);  // for the next run
+  std::optional<RefreshRun> refresh_ GUARDED_BY(mu_);        // the one that runs
+  uint64_t refresh_serial_ GUARDED_BY(mu_) = 0;
+  uint64_t steps_seen_ GUARDED_BY(mu_) = 0;  // of scan_, and when they last rose
+  base::TimePoint last_step_ GUARDED_BY(mu_);
   StaleFolders stale_ GUARDED_BY(mu_);
   std::deque<Comparison> compared_ GUARDED_BY(mu_);  // as many as run at a time, at most
 

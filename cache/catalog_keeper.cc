@@ -15,6 +15,8 @@ constexpr std::chrono::seconds kKeepIntervalMin(60);
 // How late work whose time has come may be noticed.
 constexpr std::chrono::milliseconds kRetryPeriod(50);
 
+base::Error Ending() { return {std::errc::operation_canceled, "the mount is ending"}; }
+
 }  // namespace
 
 Catalog::Impl::Impl(Options options, std::unique_ptr<FolderLister> lister, const OriginStat& root,
@@ -32,10 +34,18 @@ Catalog::Impl::Impl(Options options, std::unique_ptr<FolderLister> lister, const
       flights_({.deadline = options_.listing_deadline}, clock),
       table_(root),
       scan_({.threads = options_.scan_threads}, *lister_,
-            {.next = [this] { return NextUnlisted(); }, .on_done = [this] { Wake(); }}),
+            {.next =
+                 [this] {
+                   auto request = NextUnlisted();
+                   return request ? std::move(request) : NextToRefresh();
+                 },
+             .on_done = [this] { Wake(); }}),
       rescan_pool_({.name = "rescan", .threads_max = kRescanThreads, .idle_priority = true}) {}
 
-Catalog::Impl::~Impl() { Stop(std::chrono::hours(24)); }
+Catalog::Impl::~Impl() {
+  Stop(std::chrono::hours(24));
+  FailRefreshes(Ending());
+}
 
 void Catalog::Impl::Start(ChangeListener* listener) {
   listener_ = listener;
@@ -87,8 +97,10 @@ void Catalog::Impl::Run() {
   while (WaitForWork()) {
     ApplyComparisons();
     StartComparisons();
+    AdvanceRefresh();
     if (IsSettled()) Complete();
   }
+  FailRefreshes(Ending());
   base::MutexLock lock(mu_);
   keeper_ended_ = true;
   keeper_ended_signal_.SignalAll();
@@ -98,7 +110,8 @@ void Catalog::Impl::Run() {
 bool Catalog::Impl::WaitForWork() {
   base::MutexLock lock(mu_);
   while (!woken_ && !stopping_) {
-    bool const is_later = stale_.AnyWanted() || is_unsettled_;
+    bool const is_later =
+        stale_.AnyWanted() || is_unsettled_ || refresh_ || !refresh_queued_.empty();
     if (!is_later) {
       work_or_stop_.Wait(mu_);
     } else if (!work_or_stop_.WaitFor(mu_, kRetryPeriod)) {

@@ -82,6 +82,7 @@ void Catalog::Impl::OnScanned(NodeId folder, const std::string& path,
   if (!scanned) {
     if (scanned.error().code != std::errc::operation_canceled) {
       error_lines_.Add(scanned.error().message);
+      NoteScanErrors(1, scanned.error().message);
     }
     flights_.Land(folder, tl::unexpected<base::Error>(std::move(scanned.error())));
     Wake();
@@ -105,6 +106,7 @@ void Catalog::Impl::OnScanned(NodeId folder, const std::string& path,
 }
 
 void Catalog::Impl::ReportScan(const std::string& path, const ScannedFolder& scanned) {
+  NoteScanErrors(scanned.errors, (path.empty() ? "" : path + "/: ") + scanned.error);
   for (uint64_t i = 0; i < scanned.errors; ++i) {
     error_lines_.Add((path.empty() ? "" : path + "/: ") +
                      (i == 0 ? scanned.error : std::string("and another entry of this folder")));

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
@@ -18,10 +19,16 @@
 
 namespace stokefs::cache {
 
+enum class FetchPriority : uint8_t {
+  kDemand,      // a reader waits
+  kBackground,  // nobody waits: served when there is nothing else to do
+};
+
 struct FetchItem {
   BlockKey key;
   std::span<std::byte> into;  // exactly the block's length
   base::TimePoint deadline;   // past it nobody waits for this item: it need not be started any more
+  FetchPriority priority = FetchPriority::kDemand;
   // ok: `into` holds the block's bytes, whole, of the node's version, and their digest was checked
   // where the source knows one. Errors: ESTALE the node's version is gone from the source (it
   // changed); ENOENT it was removed; ETIMEDOUT not started before its deadline; else the source's.

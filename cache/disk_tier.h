@@ -20,7 +20,9 @@
 #include "cache/chunk_directory.h"
 #include "cache/chunk_source.h"
 #include "cache/fetch_sink.h"
+#include "cache/memory_tier.h"
 #include "cache/origin_locator.h"
+#include "cache/wanted_blocks.h"
 
 namespace stokefs::cache {
 
@@ -70,12 +72,13 @@ class DiskTier final : public ChunkSource, public FetchSink {
     bool direct = true;                             // ChunkDirectory's
     uint64_t free_floor_bytes = uint64_t{1} << 30;  // at most; never above 5% of a file system
     base::Duration flush_after = std::chrono::seconds(1);
+    const WantedBlocks* wanted = nullptr;  // null: what is gone from the dataset is not reclaimed
   };
-  // A folder that cannot be used is retired from the start, with a line in `journal`. `locator`,
-  // `storage`, `journal` and `clock` outlive the tier.
+  // Touches no disk: each folder is opened by its own thread, because a disk may hang. `locator`,
+  // `memory`, `storage`, `journal` and `clock` outlive the tier.
   static std::unique_ptr<DiskTier> Create(Options options, OriginLocator& locator,
-                                          base::Storage& storage, base::Journal& journal,
-                                          const base::Clock& clock);
+                                          MemoryTier& memory, base::Storage& storage,
+                                          base::Journal& journal, const base::Clock& clock);
   ~DiskTier() override;
 
   // Reads what is there and starts the threads.
@@ -101,16 +104,16 @@ class DiskTier final : public ChunkSource, public FetchSink {
   };
   std::optional<Place> Locate(BlockKey key) const;
 
-  // Other blocks of the file that holds `key`, itself left out: what one sequential read could
-  // bring. At most `bytes_max` of them.
-  std::vector<BlockKey> Neighbours(BlockKey key, uint64_t bytes_max) const;
+  // Blocks in the order of this number lie one behind the other on the disks; none: not here.
+  std::optional<uint64_t> OrderOnDisk(BlockKey key) const;
 
-  // Blocks until all that was fetched before is on disk or was given up.
-  void Flush();
+  // Blocks until all that was fetched before is on disk or was given up, at most for `limit`.
+  void Flush(base::Duration limit = std::chrono::seconds(30));
 
   // Forgets blocks; a file goes when none is left in it. Returns how many were here.
   uint64_t Evict(std::span<const BlockKey> keys);
-  uint64_t EvictAll();  // files put aside as well
+  // All that is not pinned, and the files put aside.
+  uint64_t EvictAll();
 
   // Pinned blocks are never evicted for room, and make room for themselves. A pin holds for blocks
   // that come later too; it is not kept over a restart (the caller pins again). Returns how many of
@@ -132,8 +135,8 @@ class DiskTier final : public ChunkSource, public FetchSink {
 
  private:
   class Impl;
-  explicit DiskTier(std::unique_ptr<Impl> impl);
-  const std::unique_ptr<Impl> impl_;
+  explicit DiskTier(std::shared_ptr<Impl> impl);
+  const std::shared_ptr<Impl> impl_;  // shared with threads that a disk may hold for ever
 };
 
 }  // namespace stokefs::cache

@@ -26,18 +26,28 @@ struct FetchTable::Fetch {
   const BlockKey key;
   const uint64_t size_bytes;
   const uint64_t serial;
-  State state = State::kWaiting;
+  FetchPriority started_as;  // until it was told of
+  FetchPriority priority;
+  RoomRule room_rule;
+  size_t source_index;             // asked, or to be asked once there is room
+  State state = State::kOverdue;   // in no set, until it is moved to one
   base::TimePoint timer = kNever;  // a copy of what timers_ holds
-  size_t source_index = 0;         // asked, or to be asked once there is room
   FetchTry* current = nullptr;     // kAsking: the try whose answer counts as the source's
   Reservation room;                // kBusy: for the next try
   size_t unanswered_count = 0;     // tries, also those given up
   std::vector<FetchWaiter> waiters;
+  std::vector<FetchListener> listeners;
+
+  Turn turn() const { return {priority, serial}; }
+  FetchCharge Charge() const { return {source_index, priority, size_bytes}; }
 };
 
 FetchTable::FetchTable(Options options, MemoryTier& memory)
-    : options_(std::move(options)), memory_(memory) {
-  STOKEFS_CHECK(!options_.sources.empty());
+    : options_(std::move(options)),
+      memory_(memory),
+      budgets_(options_.limits),
+      waiting_(options_.sources.size()) {
+  STOKEFS_CHECK(options_.limits.sources.size() == options_.sources.size());
 }
 
 FetchTable::~FetchTable() = default;
@@ -53,50 +63,105 @@ FetchTable::Presence FetchTable::Find(BlockKey key) const {
   return fetch->state == State::kOverdue ? Presence::kOverdue : Presence::kInFlight;
 }
 
-void FetchTable::Join(BlockKey key, FetchWaiter waiter) {
-  Fetch* const fetch = Get(key);
-  STOKEFS_CHECK(fetch != nullptr && fetch->state != State::kOverdue);
-  fetch->waiters.push_back(waiter);
+bool FetchTable::MayFit(const FetchOrder& order) const {
+  return budgets_.MayFit({order.first_source, order.priority, order.size_bytes});
 }
 
-void FetchTable::Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter) {
-  auto fetch = std::unique_ptr<Fetch>(new Fetch{key, size_bytes, ++last_serial_});
-  fetch->waiters.push_back(waiter);
-  waiting_.emplace(fetch->serial, fetch.get());
-  bool const is_new = fetches_.emplace(key, std::move(fetch)).second;
+void FetchTable::Start(const FetchOrder& order, base::TimePoint now) {
+  STOKEFS_CHECK(order.first_source < waiting_.size() && MayFit(order));
+  auto fetch = std::unique_ptr<Fetch>(new Fetch{.key = order.key,
+                                                .size_bytes = order.size_bytes,
+                                                .serial = ++last_serial_,
+                                                .started_as = order.priority,
+                                                .priority = order.priority,
+                                                .room_rule = order.room_rule,
+                                                .source_index = order.first_source});
+  MoveToWaiting(*fetch, now);
+  bool const is_new = fetches_.emplace(order.key, std::move(fetch)).second;
   STOKEFS_CHECK(is_new);
 }
 
-void FetchTable::Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now) {
+void FetchTable::Join(BlockKey key, FetchWaiter waiter, base::TimePoint now) {
+  Fetch* const fetch = Get(key);
+  STOKEFS_CHECK(fetch != nullptr && fetch->state != State::kOverdue);
+  fetch->waiters.push_back(waiter);
+  if (fetch->priority == FetchPriority::kBackground) Lift(*fetch, now);
+}
+
+void FetchTable::Listen(BlockKey key, FetchListener listener) {
+  Fetch* const fetch = Get(key);
+  STOKEFS_CHECK(fetch != nullptr && fetch->state != State::kOverdue);
+  fetch->listeners.push_back(std::move(listener));
+  ++listener_count_;
+}
+
+void FetchTable::Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now,
+                       FetchEffects& effects) {
   Fetch* const fetch = Get(key);
   if (fetch == nullptr) return;
   std::erase_if(fetch->waiters, [&](FetchWaiter const& waiter) { return waiter.ticket == ticket; });
   bool const was_last = fetch->waiters.empty() && fetch->state != State::kOverdue;
-  if (was_last && why == LeaveReason::kTimedOut) MoveToOverdue(*fetch, now);
+  if (!was_last || why != LeaveReason::kTimedOut) return;
+  Tell(*fetch, base::Fail(std::errc::timed_out, "no bytes in time"), Tier::kMemory, effects);
+  MoveToOverdue(*fetch, now);
+}
+
+void FetchTable::SetTimer(Fetch& fetch, base::TimePoint timer) {
+  if (fetch.timer != kNever) timers_.erase({fetch.timer, &fetch});
+  fetch.timer = timer;
+  if (fetch.timer != kNever) timers_.insert({fetch.timer, &fetch});
 }
 
 // The one place where a state changes: keeps the timer and the sets by state in step.
 void FetchTable::Move(Fetch& fetch, State to, base::TimePoint timer) {
-  if (fetch.timer != kNever) timers_.erase({fetch.timer, &fetch});
-  fetch.timer = timer;
-  if (fetch.timer != kNever) timers_.insert({fetch.timer, &fetch});
-  if (fetch.state == State::kWaiting) waiting_.erase(fetch.serial);
+  SetTimer(fetch, timer);
+  auto& waiting = waiting_[fetch.source_index];
+  if (fetch.state == State::kWaiting) waiting.erase(fetch.turn());
   if (fetch.state == State::kBusy) busy_.erase(fetch.serial);
   fetch.state = to;
-  if (to == State::kWaiting) waiting_.emplace(fetch.serial, &fetch);
+  if (to == State::kWaiting) waiting.emplace(fetch.turn(), &fetch);
   if (to == State::kBusy) busy_.emplace(fetch.serial, &fetch);
   if (to != State::kAsking) fetch.current = nullptr;
-  if (to != State::kBusy) Free(fetch.room);
+  if (to != State::kBusy) Free(fetch.room, fetch.Charge());
+}
+
+// How long it may wait for its source's room. Readers have deadlines of their own, so they only
+// leave a source that is not the last: one that hangs keeps its rooms. Who nobody waits for ends.
+base::TimePoint FetchTable::WaitingTimer(const Fetch& fetch, base::TimePoint now) const {
+  if (fetch.priority == FetchPriority::kBackground) return now + options_.background_wait_max;
+  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  return is_last ? kNever : now + options_.sources[fetch.source_index].deadline;
+}
+
+void FetchTable::MoveToWaiting(Fetch& fetch, base::TimePoint now) {
+  Move(fetch, State::kWaiting, WaitingTimer(fetch, now));
 }
 
 void FetchTable::MoveToOverdue(Fetch& fetch, base::TimePoint now) {
   Move(fetch, State::kOverdue, fetch.unanswered_count > 0 ? kNever : now + kOverdueTime);
 }
 
+// A reader came for a background block. How long it has been under way is not held against the
+// reader. What a source was asked for goes on as it is: it counts as background until answered.
+void FetchTable::Lift(Fetch& fetch, base::TimePoint now) {
+  if (fetch.state == State::kBusy) Move(fetch, State::kWaiting, kNever);
+  bool const waits = fetch.state == State::kWaiting;
+  auto& waiting = waiting_[fetch.source_index];
+  if (waits) waiting.erase(fetch.turn());
+  fetch.priority = FetchPriority::kDemand;
+  fetch.room_rule = RoomRule::kMayEvict;
+  if (waits) waiting.emplace(fetch.turn(), &fetch);
+  SetTimer(fetch,
+           waits ? WaitingTimer(fetch, now) : now + options_.sources[fetch.source_index].deadline);
+}
+
 void FetchTable::Ask(Fetch& fetch, Reservation room, base::TimePoint deadline,
                      FetchEffects& effects) {
-  auto ask = std::shared_ptr<FetchTry>(
-      new FetchTry{fetch.serial, fetch.key, fetch.source_index, deadline, std::move(room)});
+  auto ask = std::shared_ptr<FetchTry>(new FetchTry{.fetch_serial = fetch.serial,
+                                                    .key = fetch.key,
+                                                    .deadline = deadline,
+                                                    .charge = fetch.Charge(),
+                                                    .room = std::move(room)});
   Move(fetch, State::kAsking, deadline);
   fetch.current = ask.get();
   ++fetch.unanswered_count;
@@ -115,7 +180,7 @@ void FetchTable::OnAnswer(FetchTry& answered, base::Status status, uint64_t dige
   } else if (fetch != nullptr && fetch->current == &answered) {
     OnError(*fetch, answered, std::move(status.error()), now, effects);
   } else {
-    Free(answered.room);
+    Free(answered.room, answered.charge);
     bool const was_last = fetch != nullptr && fetch->unanswered_count == 0;
     if (was_last && fetch->state == State::kOverdue) End(*fetch);
   }
@@ -124,18 +189,15 @@ void FetchTable::OnAnswer(FetchTry& answered, base::Status status, uint64_t dige
 void FetchTable::OnBytes(FetchTry& answered, uint64_t digest, FetchEffects& effects) {
   std::optional<Lease> lease = memory_.Peek(answered.key);
   if (lease) {  // another try was faster
-    Free(answered.room);
+    Free(answered.room, answered.charge);
   } else {
-    in_flight_bytes_ -= answered.room.bytes().size();
+    budgets_.Remove(answered.charge);
     lease = memory_.Publish(std::move(answered.room), answered.key, digest);
   }
   // Not only the fetch that this try was made for: a later one is served as well.
   Fetch* const fetch = Get(answered.key);
   if (fetch == nullptr) return;
-  effects.outcomes.push_back({.waiters = std::move(fetch->waiters),
-                              .key = answered.key,
-                              .block = std::move(*lease),
-                              .tier = options_.sources[answered.source_index].tier});
+  Tell(*fetch, std::move(*lease), options_.sources[answered.charge.source_index].tier, effects);
   End(*fetch);
 }
 
@@ -145,22 +207,42 @@ void FetchTable::OnError(Fetch& fetch, FetchTry& answered, base::Error error, ba
   Tier const tier = options_.sources[fetch.source_index].tier;
   bool const is_last = fetch.source_index + 1 == options_.sources.size();
   if (!is_last && !IsFinal(error.code, tier)) {
-    ++fetch.source_index;
-    Ask(fetch, std::move(answered.room), now + options_.sources[fetch.source_index].deadline,
-        effects);
+    AskNextSource(fetch, answered, now, effects);
+    return;
+  }
+  bool const was_lifted = answered.charge.priority != fetch.priority;
+  bool const was_started =
+      error.code != std::errc::timed_out && error.code != std::errc::resource_unavailable_try_again;
+  if (was_lifted && !was_started) {  // as a background item: it is asked again as a reader's
+    Free(answered.room, answered.charge);
+    MoveToWaiting(fetch, now);
     return;
   }
   if (is_last && error.code == std::errc::resource_unavailable_try_again) {
     fetch.room = std::move(answered.room);
-    Move(fetch, State::kBusy, answered.deadline);
+    Move(fetch, State::kBusy, fetch.timer);
     return;
   }
-  Free(answered.room);
-  effects.outcomes.push_back({.waiters = std::move(fetch.waiters),
-                              .key = fetch.key,
-                              .block = tl::unexpected(std::move(error)),
-                              .tier = tier});
+  Free(answered.room, answered.charge);
+  Tell(fetch, tl::unexpected(std::move(error)), tier, effects);
   End(fetch);
+}
+
+// In the same room, which only changes what it counts for; unless it has to wait its turn there.
+void FetchTable::AskNextSource(Fetch& fetch, FetchTry& answered, base::TimePoint now,
+                               FetchEffects& effects) {
+  budgets_.Remove(answered.charge);
+  ++fetch.source_index;
+  auto const& waiting = waiting_[fetch.source_index];
+  bool const is_first = waiting.empty() || waiting.begin()->first > fetch.turn();
+  if (is_first && MayStart(fetch)) {
+    budgets_.Add(fetch.Charge());
+    Ask(fetch, std::move(answered.room), now + options_.sources[fetch.source_index].deadline,
+        effects);
+  } else {
+    answered.room = Reservation();
+    MoveToWaiting(fetch, now);
+  }
 }
 
 void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
@@ -179,39 +261,86 @@ void FetchTable::Tick(base::TimePoint now, FetchEffects& effects) {
 }
 
 void FetchTable::OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects) {
-  if (fetch.source_index + 1 < options_.sources.size()) {
+  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  bool const waits = fetch.state == State::kWaiting;
+  if (!is_last && !(waits && fetch.priority == FetchPriority::kBackground)) {
+    if (waits) waiting_[fetch.source_index].erase(fetch.turn());
     ++fetch.source_index;
-    Move(fetch, State::kWaiting, kNever);
+    MoveToWaiting(fetch, now);
     return;
   }
-  effects.outcomes.push_back({.waiters = std::exchange(fetch.waiters, {}),
-                              .key = fetch.key,
-                              .block = base::Fail(std::errc::timed_out, "no source in time"),
-                              .tier = options_.sources[fetch.source_index].tier});
-  MoveToOverdue(fetch, now);
+  Tell(fetch, base::Fail(std::errc::timed_out, "no source in time"),
+       options_.sources[fetch.source_index].tier, effects);
+  if (fetch.priority == FetchPriority::kBackground) {
+    End(fetch);
+  } else {
+    MoveToOverdue(fetch, now);
+  }
 }
 
 FetchTable::Room FetchTable::Pump(base::TimePoint now, FetchEffects& effects) {
-  while (!waiting_.empty()) {
-    Fetch& fetch = *waiting_.begin()->second;
-    bool const fits =
-        in_flight_bytes_ == 0 || in_flight_bytes_ + fetch.size_bytes <= options_.fetch_bytes_max;
-    if (!fits) return Room::kEnough;
-    std::optional<Reservation> room = memory_.Reserve(fetch.size_bytes);
-    if (!room) return Room::kShort;
-    in_flight_bytes_ += fetch.size_bytes;
-    Ask(fetch, std::move(*room), now + options_.sources[fetch.source_index].deadline, effects);
+  Room room = Room::kEnough;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    if (PumpSource(i, FetchPriority::kDemand, now, effects) == Room::kShort) room = Room::kShort;
+  }
+  if (room == Room::kShort) return room;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    PumpSource(i, FetchPriority::kBackground, now, effects);
+  }
+  return room;
+}
+
+FetchTable::Room FetchTable::PumpSource(size_t source_index, FetchPriority priority,
+                                        base::TimePoint now, FetchEffects& effects) {
+  auto const& waiting = waiting_[source_index];
+  while (!waiting.empty()) {
+    Fetch& fetch = *waiting.begin()->second;
+    if (fetch.priority != priority || !MayStart(fetch)) break;
+    std::optional<Reservation> room = memory_.Reserve(fetch.size_bytes, fetch.room_rule);
+    if (room) {
+      budgets_.Add(fetch.Charge());
+      Ask(fetch, std::move(*room), now + options_.sources[source_index].deadline, effects);
+    } else if (fetch.room_rule == RoomRule::kFreeRoom) {
+      Tell(fetch, base::Fail(std::errc::not_enough_memory, "memory has no free room"),
+           options_.sources[source_index].tier, effects);
+      End(fetch);
+    } else {
+      return Room::kShort;
+    }
   }
   return Room::kEnough;
 }
 
-void FetchTable::Clear() {
-  while (!fetches_.empty()) End(*fetches_.begin()->second);
+// Whether the budgets and the sink let it be asked of its source.
+bool FetchTable::MayStart(const Fetch& fetch) const {
+  bool const is_last = fetch.source_index + 1 == options_.sources.size();
+  if (is_last && options_.sink != nullptr && options_.sink->WantsPause()) return false;
+  return budgets_.Fits(fetch.Charge());
 }
 
-void FetchTable::Free(Reservation& room) {
+void FetchTable::Clear(std::errc error, FetchEffects& effects) {
+  while (!fetches_.empty()) {
+    Fetch& fetch = *fetches_.begin()->second;
+    fetch.waiters.clear();  // theirs is the read path's to say
+    Tell(fetch, base::Fail(error, "the mount is ending"), Tier::kMemory, effects);
+    End(fetch);
+  }
+}
+
+// Who waits and who listens, if anybody.
+void FetchTable::Tell(Fetch& fetch, base::Result<Lease> block, Tier tier, FetchEffects& effects) {
+  listener_count_ -= fetch.listeners.size();
+  effects.outcomes.push_back({.waiters = std::exchange(fetch.waiters, {}),
+                              .listeners = std::exchange(fetch.listeners, {}),
+                              .key = fetch.key,
+                              .started_as = std::exchange(fetch.started_as, FetchPriority::kDemand),
+                              .block = std::move(block),
+                              .tier = tier});
+}
+
+void FetchTable::Free(Reservation& room, const FetchCharge& charge) {
   if (!room.Valid()) return;
-  in_flight_bytes_ -= room.bytes().size();
+  budgets_.Remove(charge);
   room = Reservation();
 }
 

@@ -1,26 +1,32 @@
 // The fetches in flight, one a block: which source is asked, what waits for it, what waits for
 // room.
 //
-// Pure bookkeeping: no lock, no clock, calls no source and no waiter. The read path guards it with
-// its mutex, and carries out the effects that each call returns after letting go of that mutex. The
-// memory tier is called from here (its lock is a leaf).
+// Pure bookkeeping: no lock, no clock, calls no source and no waiter; asks the sink only whether it
+// wants a pause. The read path guards it with its mutex, and carries out the effects that each call
+// returns after letting go of that mutex. The memory tier is called from here (its lock is a leaf).
 //
 //   kWaiting ---room---> kAsking ---bytes, or the last source's error---> (ended)
 //      ^                 |  ^  |
 //      |                 |  |  +--EAGAIN of the last source--> kBusy --next tick--> kAsking
 //      |                 |  +--error of another source: the next one is asked in the same room
-//      +--late, not last-+
+//      +-----------------+--late (also to come), or the next source's budget is full
 //   kWaiting, kAsking, kBusy --all who waited timed out, or the last source is late--> kOverdue
 //   kOverdue --bytes, or every try was answered, or kOverdueTime with none to wait for--> (ended)
 //
-// A late try is given up: its room stays with it until its source answers. Bytes that it brings
-// then still go to memory, and to whoever waits for the block by then.
-// An overdue fetch refuses who wants to join it: the kernel follows a READ of read-ahead that
-// failed with a second READ of the same page, which would wait for a whole deadline again.
+// Each source has budgets (fetch_budgets.h) and a queue of the fetches that wait for them, so that
+// a slow one keeps only its own waiting. While the sink wants a pause, the last source is asked for
+// nothing new.
+// A late try is given up: its room stays with it until its source answers, and counts for the
+// source that it is late at. Bytes that it brings then still go to memory, and to whoever waits for
+// the block by then. An overdue fetch refuses who wants to join it: the kernel follows a READ of
+// read-ahead that failed with a second READ of the same page, which would wait for a whole deadline
+// again. A background fetch, which no reader waits for, never becomes overdue: it ends. A reader
+// who comes for its block lifts it to demand, with a deadline of his own.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +38,8 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "cache/chunk_source.h"
+#include "cache/fetch_budgets.h"
+#include "cache/fetch_sink.h"
 #include "cache/ids.h"
 #include "cache/memory_tier.h"
 
@@ -43,20 +51,25 @@ struct FetchWaiter {
   uint32_t part = 0;
 };
 
+// Who only wants to know what became of a fetch; called once.
+using FetchListener = std::shared_ptr<const std::function<void(BlockKey, base::Status)>>;
+
 // One asking of one source for one block. Lives until its source has answered.
 struct FetchTry {
   const uint64_t fetch_serial;  // the fetch it was made for; that may be gone or another by now
   const BlockKey key;
-  const size_t source_index;
   const base::TimePoint deadline;
-  Reservation room;       // the source's until it answers, the table's after
-  bool answered = false;  // under the read path's mutex, as is `room` once this is set
+  const FetchCharge charge;  // which source, in what priority
+  Reservation room;          // the source's until it answers, the table's after
+  bool answered = false;     // under the read path's mutex, as is `room` once this is set
 };
 
 // Waiters to be answered: with a lease that holds the block in memory, or with an error.
 struct FetchOutcome {
   std::vector<FetchWaiter> waiters;
+  std::vector<FetchListener> listeners;
   BlockKey key;
+  FetchPriority started_as = FetchPriority::kDemand;  // background: in one outcome of a fetch only
   base::Result<Lease> block;
   Tier tier = Tier::kMemory;
 };
@@ -68,6 +81,14 @@ struct FetchEffects {
 
 enum class LeaveReason : uint8_t { kTimedOut, kOther };
 
+struct FetchOrder {
+  BlockKey key;
+  uint64_t size_bytes = 0;
+  size_t first_source = 0;  // the one to ask first
+  FetchPriority priority = FetchPriority::kDemand;
+  RoomRule room_rule = RoomRule::kMayEvict;
+};
+
 class FetchTable {
  public:
   struct SourceTraits {
@@ -75,8 +96,10 @@ class FetchTable {
     base::Duration deadline{};  // of one try
   };
   struct Options {
-    std::vector<SourceTraits> sources;  // in the order in which they are asked
-    uint64_t fetch_bytes_max = 0;       // bytes in flight; one block may always fly
+    std::vector<SourceTraits> sources;     // in the order in which they are asked
+    FetchBudgets::Limits limits;           // of as many sources
+    base::Duration background_wait_max{};  // for room
+    const FetchSink* sink = nullptr;       // may be null
   };
 
   FetchTable(Options options, MemoryTier& memory);
@@ -85,11 +108,19 @@ class FetchTable {
   enum class Presence : uint8_t { kNone, kInFlight, kOverdue };
   Presence Find(BlockKey key) const;
 
-  // Waits for a fetch that is in flight, or starts one. Then call Pump.
-  void Join(BlockKey key, FetchWaiter waiter);
-  void Start(BlockKey key, uint64_t size_bytes, FetchWaiter waiter);
+  // Of fetches that have not ended.
+  size_t ListenerCount() const { return listener_count_; }
+  // Whether a background block of this size can ever be fetched.
+  bool MayFit(const FetchOrder& order) const;
+
+  // Starts a fetch; somebody must then join it or listen. Then call Pump.
+  void Start(const FetchOrder& order, base::TimePoint now);
+  // Waits for a fetch that is in flight. A background one becomes demand: then call Pump.
+  void Join(BlockKey key, FetchWaiter waiter, base::TimePoint now);
+  void Listen(BlockKey key, FetchListener listener);
   // `ticket` no longer waits for `key`.
-  void Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now);
+  void Leave(BlockKey key, uint64_t ticket, LeaveReason why, base::TimePoint now,
+             FetchEffects& effects);
 
   // A source's answer; `digest` is that of the bytes when ok. Then call Pump.
   void OnAnswer(FetchTry& answered, base::Status status, uint64_t digest, base::TimePoint now,
@@ -98,37 +129,46 @@ class FetchTable {
   void Tick(base::TimePoint now, FetchEffects& effects);
 
   enum class Room : uint8_t { kEnough, kShort };
-  // Starts what waits for room, in the order of arrival. kShort: something waits because leases
-  // hold too much memory.
+  // Starts what waits for room, at each source in the order of arrival, demand first. kShort: a
+  // reader waits because leases hold too much memory.
   Room Pump(base::TimePoint now, FetchEffects& effects);
 
-  // Forgets all fetches; answers that come later only free their room.
-  void Clear();
-
-  uint64_t InFlightBytes() const { return in_flight_bytes_; }
+  // Forgets all fetches, listeners are told `error`; answers that come later only free their room.
+  void Clear(std::errc error, FetchEffects& effects);
 
  private:
   enum class State : uint8_t { kWaiting, kAsking, kBusy, kOverdue };
   struct Fetch;
+  using Turn = std::pair<FetchPriority, uint64_t>;  // demand first, then by serial: the oldest
 
   Fetch* Get(BlockKey key) const;
   void Move(Fetch& fetch, State to, base::TimePoint timer);
+  void SetTimer(Fetch& fetch, base::TimePoint timer);
+  base::TimePoint WaitingTimer(const Fetch& fetch, base::TimePoint now) const;
+  void MoveToWaiting(Fetch& fetch, base::TimePoint now);
   void MoveToOverdue(Fetch& fetch, base::TimePoint now);
+  void Lift(Fetch& fetch, base::TimePoint now);
   void Ask(Fetch& fetch, Reservation room, base::TimePoint deadline, FetchEffects& effects);
   void OnBytes(FetchTry& answered, uint64_t digest, FetchEffects& effects);
   void OnError(Fetch& fetch, FetchTry& answered, base::Error error, base::TimePoint now,
                FetchEffects& effects);
+  void AskNextSource(Fetch& fetch, FetchTry& answered, base::TimePoint now, FetchEffects& effects);
   void OnLate(Fetch& fetch, base::TimePoint now, FetchEffects& effects);
-  void Free(Reservation& room);
+  Room PumpSource(size_t source_index, FetchPriority priority, base::TimePoint now,
+                  FetchEffects& effects);
+  bool MayStart(const Fetch& fetch) const;
+  void Tell(Fetch& fetch, base::Result<Lease> block, Tier tier, FetchEffects& effects);
+  void Free(Reservation& room, const FetchCharge& charge);
   void End(Fetch& fetch);
 
   const Options options_;
   MemoryTier& memory_;
   uint64_t last_serial_ = 0;
-  uint64_t in_flight_bytes_ = 0;  // of all tries not answered, and of rooms held by busy fetches
+  FetchBudgets budgets_;  // of tries not answered, and of rooms of busy fetches
+  size_t listener_count_ = 0;
   std::unordered_map<BlockKey, std::unique_ptr<Fetch>, BlockKeyHash> fetches_;
-  std::map<uint64_t, Fetch*> waiting_;  // for room, by serial: the oldest first
-  std::map<uint64_t, Fetch*> busy_;     // to be asked again
+  std::vector<std::map<Turn, Fetch*>> waiting_;  // for room, at each source
+  std::map<uint64_t, Fetch*> busy_;              // to be asked again, by serial
   std::set<std::pair<base::TimePoint, Fetch*>> timers_;
 };
 

@@ -46,13 +46,16 @@ void StatBatch(const OpenedFolder& folder, FolderListing& listing, size_t first,
 base::Result<std::unique_ptr<OpenedFolder>> OpenAndReadNames(FolderLister& lister,
                                                              const std::string& path,
                                                              FolderListing& listing,
-                                                             BatchOutcome& outcome) {
+                                                             BatchOutcome& outcome,
+                                                             std::atomic<uint64_t>& steps) {
   auto folder = lister.Open(path);
+  steps.fetch_add(1, std::memory_order_relaxed);
   if (!folder) return folder;
   auto self = (*folder)->Self();
   if (!self) return tl::unexpected<base::Error>(std::move(self.error()));
   listing.self = *self;
   auto const read = (*folder)->ReadNames([&](std::string_view name) {
+    steps.fetch_add(1, std::memory_order_relaxed);
     if (FolderListing::IsName(name)) {
       listing.AddName(name);
     } else {
@@ -78,7 +81,8 @@ base::Result<ScannedFolder> ScanFolder(FolderLister& lister, const std::string& 
                                        const std::atomic<bool>& stopping) {
   ScannedFolder scanned;
   BatchOutcome outcome;
-  auto const folder = OpenAndReadNames(lister, path, scanned.listing, outcome);
+  std::atomic<uint64_t> steps{0};  // nobody watches
+  auto const folder = OpenAndReadNames(lister, path, scanned.listing, outcome, steps);
   if (!folder) return tl::unexpected<base::Error>(folder.error());
   StatBatch(**folder, scanned.listing, 0, scanned.listing.Count(), stopping, outcome);
   if (stopping.load(std::memory_order_relaxed)) return Canceled();
@@ -202,7 +206,7 @@ void FolderScan::AskBackground(uint64_t kick) {
 
 void FolderScan::OpenAndRead(const std::shared_ptr<Job>& job) {
   BatchOutcome outcome;
-  auto folder = OpenAndReadNames(lister_, job->request.path, job->scanned.listing, outcome);
+  auto folder = OpenAndReadNames(lister_, job->request.path, job->scanned.listing, outcome, steps_);
   if (!folder) return Finish(job, tl::unexpected<base::Error>(std::move(folder.error())));
   job->folder = std::move(*folder);
   Merge(std::move(outcome), job->scanned);
@@ -226,6 +230,7 @@ void FolderScan::StatEntries(const std::shared_ptr<Job>& job, size_t first, size
   // Names are read here while another batch's end may add targets to the same text: so no target is
   // merged before all batches have ended.
   StatBatch(*job->folder, job->scanned.listing, first, count, stopping_, outcome);
+  steps_.fetch_add(1, std::memory_order_relaxed);
   bool is_last = false;
   {
     base::MutexLock lock(mu_);

@@ -61,6 +61,8 @@ class FolderScan {
   void Kick() EXCLUDES(mu_);
   // No background folder is being listed, and the source had none since the last Kick.
   bool IsBackgroundDone() const EXCLUDES(mu_);
+  // Rises while the origin answers anything at all: names read, batches of stats, folders.
+  uint64_t StepCount() const { return steps_.load(std::memory_order_relaxed); }
   // Requests not yet answered never will be. False when a thread is stuck in the origin.
   bool Stop(std::chrono::milliseconds limit);
 
@@ -87,6 +89,7 @@ class FolderScan {
   FolderLister& lister_;
   const BackgroundSource background_;
   std::atomic<bool> stopping_{false};  // atomic: looked at between entries, without the lock
+  std::atomic<uint64_t> steps_{0};     // atomic: counted for each name that is read
 
   mutable base::Mutex mu_;
   size_t active_threads_ GUARDED_BY(mu_) = 0;

@@ -101,6 +101,11 @@ std::vector<NodeId> ListingFlights::Waiting() const {
   return folders;
 }
 
+bool ListingFlights::Has(NodeId folder) const {
+  base::MutexLock lock(mu_);
+  return flights_.contains(folder);
+}
+
 bool ListingFlights::IsIdle() const {
   base::MutexLock lock(mu_);
   return flights_.empty();

@@ -45,6 +45,7 @@ class ListingFlights {
   void Land(NodeId folder, const base::Status& status) EXCLUDES(mu_);
 
   std::vector<NodeId> Waiting() const EXCLUDES(mu_);  // flights that nobody started
+  bool Has(NodeId folder) const EXCLUDES(mu_);        // it is in flight
   bool IsIdle() const EXCLUDES(mu_);                  // no flights
 
  private:

@@ -46,7 +46,7 @@ class MemoryTier::Impl {
 
   std::optional<Leased> Find(BlockKey key, const ReaderId* reader) EXCLUDES(mu_);
   void DropLease(SlotIndex slot, uint32_t& lease_word, uint64_t size_bytes) EXCLUDES(mu_);
-  std::optional<Reserved> Reserve(uint64_t size_bytes) EXCLUDES(mu_);
+  std::optional<Reserved> Reserve(uint64_t size_bytes, RoomRule rule) EXCLUDES(mu_);
   void DropReservation(SlotIndex slot) EXCLUDES(mu_);
   Leased Publish(SlotIndex slot, BlockKey key, uint64_t digest) EXCLUDES(mu_);
   void Remove(BlockKey key) EXCLUDES(mu_);
@@ -123,13 +123,15 @@ void MemoryTier::Impl::DropLease(SlotIndex slot, uint32_t& lease_word, uint64_t 
   FreeSlot(slot);
 }
 
-std::optional<MemoryTier::Impl::Reserved> MemoryTier::Impl::Reserve(uint64_t size_bytes) {
+std::optional<MemoryTier::Impl::Reserved> MemoryTier::Impl::Reserve(uint64_t size_bytes,
+                                                                    RoomRule rule) {
   if (size_bytes == 0 || size_bytes > kBlockBytesMax) return std::nullopt;
   base::MutexLock lock(mu_);
   SlotIndex const index = slots_.Take();
   Slot& slot = slots_[index];
   auto block = allocator_.Allocate(size_bytes, index);
-  if (!block && MakeRoom(size_bytes)) block = allocator_.Allocate(size_bytes, index);
+  bool const may_evict = rule == RoomRule::kMayEvict;
+  if (!block && may_evict && MakeRoom(size_bytes)) block = allocator_.Allocate(size_bytes, index);
   if (!block) {
     slots_.Return(index);
     return std::nullopt;
@@ -284,8 +286,8 @@ std::optional<Lease> MemoryTier::Peek(BlockKey key) {
   return Lease(this, leased->slot, leased->lease_word, leased->bytes, leased->digest);
 }
 
-std::optional<Reservation> MemoryTier::Reserve(uint64_t size_bytes) {
-  auto const reserved = impl_->Reserve(size_bytes);
+std::optional<Reservation> MemoryTier::Reserve(uint64_t size_bytes, RoomRule rule) {
+  auto const reserved = impl_->Reserve(size_bytes, rule);
   if (!reserved) return std::nullopt;
   return Reservation(this, reserved->slot, reserved->bytes);
 }

@@ -69,6 +69,12 @@ class Reservation {
   std::span<std::byte> bytes_;
 };
 
+// Where room for a block may come from.
+enum class RoomRule : uint8_t {
+  kMayEvict,
+  kFreeRoom,  // nothing goes for it
+};
+
 struct MemoryUsage {
   uint64_t budget_bytes = 0;
   uint64_t used_bytes = 0;      // slots and reservations, rounding included: never above the budget
@@ -97,8 +103,8 @@ class MemoryTier {
   // that where a block larger than most would else leave more than 4% of the arena in small free
   // pieces. None when leases and reservations hold too much of the arena, or lie too densely: ask
   // again when one has died. None for ever for 0, more than the budget, or more than
-  // kBlockBytesMax.
-  std::optional<Reservation> Reserve(uint64_t size_bytes);
+  // kBlockBytesMax. With kFreeRoom also none while no free piece is that large.
+  std::optional<Reservation> Reserve(uint64_t size_bytes, RoomRule rule = RoomRule::kMayEvict);
 
   // Makes the block visible under `key` with the digest of its bytes and returns a lease on it. A
   // block that was there under the same key is replaced; leases on it stay valid.

@@ -67,6 +67,15 @@ void NodeTable::SetStat(NodeId node, const OriginStat& stat) {
   to.set = SetOf(stat);
 }
 
+// Its times and link count follow its entries, so they alone are no change of the folder.
+void NodeTable::SetFolderStat(NodeId folder, const OriginStat& stat) {
+  OriginStat const before = Stat(folder);
+  bool const is_changed = before.permissions != stat.permissions ||
+                          before.user_id != stat.user_id || before.group_id != stat.group_id;
+  if (is_changed) ++tally_.changed;
+  SetStat(folder, stat);
+}
+
 OriginStat NodeTable::Stat(NodeId node) const {
   Node const& of = At(node);
   AttributeSet const& set = sets_[of.set];
@@ -170,7 +179,7 @@ bool NodeTable::Differs(NodeId folder, const FolderListing& sorted) const {
 
 void NodeTable::UpdateSelf(NodeId folder, const FolderListing& listing, ListingChange& change) {
   if (listing.self == Stat(folder)) return;
-  SetStat(folder, listing.self);
+  SetFolderStat(folder, listing.self);
   change.self = true;
 }
 
@@ -189,6 +198,7 @@ ListingChange NodeTable::Update(NodeId folder, const FolderListing& sorted) {
     ++old;
   };
   for (size_t i = 0; i < sorted.Count(); ++i) {
+    bool is_replaced = false;
     std::string_view const name = sorted.Name(i);
     while (old != before.end() && Name(NodeId{*old}) < name) drop_old();
     if (old != before.end() && Name(NodeId{*old}) == name) {
@@ -199,7 +209,7 @@ ListingChange NodeTable::Update(NodeId folder, const FolderListing& sorted) {
         continue;
       }
       if (IsFolder(child) && sorted.Stat(i).type == FileType::kFolder) {
-        SetStat(child, sorted.Stat(i));
+        SetFolderStat(child, sorted.Stat(i));
         change.folders_modified.push_back(child);
         after.push_back(child.value);
         ++old;
@@ -207,6 +217,13 @@ ListingChange NodeTable::Update(NodeId folder, const FolderListing& sorted) {
       }
       Detach(child);
       ++old;
+      is_replaced = true;
+    }
+    if (is_replaced) {
+      --tally_.removed;
+      ++tally_.changed;
+    } else {
+      ++tally_.added;
     }
     NodeId const added = AddNode(folder, name, sorted.Stat(i), sorted.Target(i));
     after.push_back(added.value);
@@ -226,6 +243,7 @@ void NodeTable::Detach(NodeId node) {
   while (!left.empty()) {
     NodeId const at = left.back();
     left.pop_back();
+    ++tally_.removed;
     if (!IsFolder(at)) {
       if (Type(at) != FileType::kRegular) continue;
       --counts_.samples;

@@ -26,6 +26,13 @@ struct TableCounts {
   uint64_t samples = 0, sample_bytes = 0;  // regular files
 };
 
+// Entries of any kind, counted as they come and go: two of these tell what happened between.
+struct ChangeTally {
+  uint64_t added = 0;
+  uint64_t changed = 0;  // a name that means another version, or a folder with other permissions
+  uint64_t removed = 0;  // those below a removed folder too
+};
+
 // What a new listing changed. Names are views into the table, valid as long as it.
 struct ListingChange {
   std::vector<std::string_view> names;   // added, removed, or meaning something else
@@ -67,6 +74,7 @@ class NodeTable {
   size_t NodeCount() const { return nodes_.size(); }
   const TableCounts& Counts() const { return counts_; }
   uint64_t ChangeCount() const { return change_count_; }  // Updates that changed something
+  const ChangeTally& Tally() const { return tally_; }     // since the table was made
   size_t MemoryBytes() const;
 
  private:
@@ -111,6 +119,7 @@ class NodeTable {
   NodeId AddNode(NodeId parent, std::string_view name, const OriginStat& stat,
                  std::string_view target);
   void SetStat(NodeId node, const OriginStat& stat);
+  void SetFolderStat(NodeId folder, const OriginStat& stat);
   uint32_t SetOf(const OriginStat& stat);
   void Detach(NodeId node);
   bool IsSame(NodeId node, const FolderListing& listing, size_t index) const;
@@ -123,6 +132,7 @@ class NodeTable {
   std::unordered_map<AttributeSet, uint32_t, AttributeSetHash> set_indices_;
   TableCounts counts_;
   uint64_t change_count_ = 0;
+  ChangeTally tally_;
 };
 
 }  // namespace stokefs::cache

@@ -74,6 +74,11 @@ class Job {
   std::errc unrun_code_ = std::errc::operation_canceled;
 };
 
+// A quarter, at least one; with a single thread none can be kept free.
+size_t ThreadsForDemand(size_t threads) {
+  return threads == 1 ? 0 : std::max<size_t>(1, threads / 4);
+}
+
 int64_t WallClockNs() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -108,11 +113,14 @@ class OriginDirectory::Impl {
         clock_(clock),
         pool_({.name = "origin",
                .threads_max = options_.threads,
-               .queue_count_max = options_.queue_count_max}) {}
+               .queue_count_max = options_.queue_count_max,
+               .background_threads_max = options_.threads - ThreadsForDemand(options_.threads)}) {}
 
   void Fetch(FetchItem item) {
+    auto const priority = item.priority == FetchPriority::kDemand ? base::WorkPriority::kNormal
+                                                                  : base::WorkPriority::kBackground;
     auto job = std::make_shared<Job>(std::move(item));
-    if (pool_.TrySubmit([this, job] { Run(job->Take()); })) return;
+    if (pool_.TrySubmit([this, job] { Run(job->Take()); }, priority)) return;
     statistics_.errors.Add();
     bool const ending = stopping_.load(std::memory_order_relaxed);
     job->Refuse(ending ? std::errc::operation_canceled : std::errc::resource_unavailable_try_again);

@@ -4,7 +4,8 @@
 // opens the file below SOURCE without following links (open_beneath.h), compares the version before
 // and after reading, and answers ESTALE (and tells the catalog) on any difference, so that a block
 // is never a mix of two versions. Nothing is written: not even access times, where the owner's
-// rights allow that (O_NOATIME). Thread-safe.
+// rights allow that (O_NOATIME). Demand goes before background, which leaves a quarter of the
+// threads (at least one, of two or more) to it. Thread-safe.
 #pragma once
 
 #include <functional>
@@ -32,7 +33,7 @@ class OriginDirectory final : public ChunkSource {
   struct Options {
     uint64_t extent_bytes = 1u << 20;
     size_t threads = 32;
-    size_t queue_count_max = 1024;
+    size_t queue_count_max = 1024;  // of each priority
     // How bytes are read from an open file; tests stand in between.
     std::function<base::Result<size_t>(int fd, std::span<std::byte> into, uint64_t offset)>
         read_at = base::ReadAt;

@@ -1,44 +1,8 @@
 #include "cache/parked_reads.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace stokefs::cache {
-
-void ReadPart::Copy(std::span<const std::byte> block) {
-  auto bytes = std::make_unique_for_overwrite<std::byte[]>(size_bytes);
-  std::memcpy(bytes.get(), block.data() + offset, size_bytes);
-  copy = std::move(bytes);
-  lease = Lease();
-}
-
-uint64_t ReadReply::SizeBytes() const {
-  uint64_t size = 0;
-  for (auto const& span : spans) size += span.size();
-  return size;
-}
-
-bool PendingRead::Complete() const {
-  return std::all_of(parts.begin(), parts.end(), [](ReadPart const& part) { return part.Here(); });
-}
-
-ReadReply PendingRead::TakeReply() {
-  ReadReply reply;
-  reply.tier = tier;
-  reply.spans.reserve(parts.size());
-  reply.leases.reserve(parts.size());
-  for (ReadPart& part : parts) {
-    if (part.lease.Valid()) {
-      reply.spans.push_back(part.lease.bytes().subspan(part.offset, part.size_bytes));
-      reply.leases.push_back(std::move(part.lease));
-    } else {
-      reply.spans.emplace_back(part.copy.get(), part.size_bytes);
-      reply.copies.push_back(std::move(part.copy));
-    }
-  }
-  return reply;
-}
 
 uint64_t ParkedReads::Park(PendingRead read) {
   reads_.emplace_hint(reads_.end(), ++last_ticket_, std::move(read));

@@ -9,43 +9,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "base/clock.h"
-#include "cache/ids.h"
-#include "cache/memory_tier.h"
+#include "cache/read_parts.h"
 #include "cache/read_path.h"
 
 namespace stokefs::cache {
-
-// The bytes [offset, offset + size_bytes) of one block, as a part of a read.
-struct ReadPart {
-  BlockKey key;
-  uint32_t offset = 0;
-  uint32_t size_bytes = 0;
-  uint32_t block_bytes = 0;
-  Lease lease;                        // one of these two
-  std::unique_ptr<std::byte[]> copy;  // is set when the bytes are here
-
-  bool Here() const { return lease.Valid() || copy != nullptr; }
-  void Copy(std::span<const std::byte> block);
-};
-
-// A read and what it has so far.
-struct PendingRead {
-  ReadRequest request;
-  ReadDone done;
-  base::TimePoint started;
-  uint64_t file_bytes = 0;
-  std::vector<ReadPart> parts;
-  Tier tier = Tier::kMemory;  // the slowest so far
-
-  bool Complete() const;
-  ReadReply TakeReply();
-};
 
 class ParkedReads {
  public:

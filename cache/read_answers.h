@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "cache/parked_reads.h"
 #include "cache/read_event.h"
+#include "cache/read_parts.h"
 #include "cache/read_path.h"
 
 namespace stokefs::cache {

@@ -42,6 +42,11 @@ void StaleFolders::Done(NodeId folder, base::TimePoint now) {
   --running_count_;
 }
 
+bool StaleFolders::IsRunning(NodeId folder) const {
+  auto const found = states_.find(folder);
+  return found != states_.end() && found->second.is_running;
+}
+
 bool StaleFolders::AnyWanted() const {
   return std::any_of(states_.begin(), states_.end(),
                      [](const auto& entry) { return entry.second.is_wanted; });

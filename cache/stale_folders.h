@@ -30,6 +30,7 @@ class StaleFolders {
   void Done(NodeId folder, base::TimePoint now);
 
   bool AnyWanted() const;
+  bool IsRunning(NodeId folder) const;
   size_t RunningCount() const { return running_count_; }
 
  private:

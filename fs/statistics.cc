@@ -21,6 +21,23 @@ Json JobJson(const JobSnapshot& job) {
   return {{"name", job.name}, {"root", job.root}, {"active", job.active}, {"epochs", epochs}};
 }
 
+Json DiskTierJson(const std::optional<DiskTierSnapshot>& disk) {
+  if (!disk) return nullptr;
+  return {{"reads", disk->reads},
+          {"bytes", disk->bytes},
+          {"errors", disk->errors},
+          {"damaged", disk->damaged},
+          {"written", disk->written},
+          {"written_bytes", disk->written_bytes},
+          {"skipped", disk->skipped},
+          {"evicted", disk->evicted},
+          {"pinned", disk->pinned},
+          {"pending_bytes", disk->pending_bytes},
+          {"loading", disk->loading},
+          {"read_p50_us", disk->read_p50_us},
+          {"read_p99_us", disk->read_p99_us}};
+}
+
 // A text in which every byte sequence is allowed becomes valid UTF-8: JSON knows nothing else.
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -63,6 +80,20 @@ std::string LabelValue(const std::string& value) {
   return text + "\"";
 }
 
+void AddDiskTier(const DiskTierSnapshot& disk, PrometheusText& text) {
+  text.Counter("disk_reads_total", "Blocks read from the disk tier.", disk.reads);
+  text.Counter("disk_read_bytes_total", "Bytes of them.", disk.bytes);
+  text.Counter("disk_errors_total", "Reads of the disk tier that failed.", disk.errors);
+  text.Counter("disk_damaged_total", "Blocks that were not as they had been written.",
+               disk.damaged);
+  text.Counter("disk_written_total", "Blocks written to the disk tier.", disk.written);
+  text.Counter("disk_written_bytes_total", "Bytes of them.", disk.written_bytes);
+  text.Counter("disk_skipped_total", "Blocks not kept for want of room or time.", disk.skipped);
+  text.Counter("disk_evicted_total", "Blocks evicted from the disk tier.", disk.evicted);
+  text.Gauge("disk_pending_bytes", "Bytes fetched and not yet on disk.",
+             static_cast<double>(disk.pending_bytes));
+}
+
 }  // namespace
 
 std::optional<double> Snapshot::HitRatio() const {
@@ -77,7 +108,12 @@ std::string ToJson(const Snapshot& s) {
   for (const DiskSnapshot& disk : s.disk) {
     disks.push_back({{"path", disk.path},
                      {"used_bytes", disk.used_bytes},
-                     {"budget_bytes", disk.budget_bytes}});
+                     {"budget_bytes", disk.budget_bytes},
+                     {"state", disk.state},
+                     {"reason", disk.reason},
+                     {"reader", disk.reader},
+                     {"files", disk.files},
+                     {"blocks", disk.blocks}});
   }
   Json parked = Json::array();
   for (const ParkedSnapshot& read : s.parked) {
@@ -120,6 +156,7 @@ std::string ToJson(const Snapshot& s) {
           {"slots", s.memory.slots},
           {"evicted", s.memory.evicted}}},
         {"disk", disks}}},
+      {"disk", DiskTierJson(s.disk_tier)},
       {"hints", {{"accepted", s.hints.accepted}, {"rejected", s.hints.rejected}}},
       {"latency_us", {{"read_p50", s.latency_us.read_p50}, {"read_p99", s.latency_us.read_p99}}},
       {"scan",
@@ -188,6 +225,11 @@ std::string ToPrometheus(const Snapshot& s) {
   for (const DiskSnapshot& disk : s.disk) {
     text.Labelled("disk_budget_bytes", "path=" + LabelValue(disk.path), disk.budget_bytes);
   }
+  if (!s.disk.empty()) text.Head("disk_healthy", "1 while chunks are written there.", "gauge");
+  for (const DiskSnapshot& disk : s.disk) {
+    text.Labelled("disk_healthy", "path=" + LabelValue(disk.path), disk.state == "healthy" ? 1 : 0);
+  }
+  if (s.disk_tier) AddDiskTier(*s.disk_tier, text);
   for (const char* what : {"job_epoch_progress", "job_epoch_hit_ratio"}) {
     if (!s.jobs.empty()) text.Head(what, "Of each job's newest epoch.", "gauge");
     for (const JobSnapshot& job : s.jobs) {

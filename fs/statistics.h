@@ -24,9 +24,21 @@ struct JobSnapshot {
   std::vector<EpochSnapshot> epochs;
 };
 
-struct DiskSnapshot {
+struct DiskSnapshot {  // one cache directory
   std::string path;
-  uint64_t used_bytes = 0, budget_bytes = 0;
+  uint64_t used_bytes = 0, budget_bytes = 0;  // the budget is that of all directories together
+  std::string state;                          // "healthy", "full", "retired"
+  std::string reason;                         // of a state that is not healthy
+  std::string reader;                         // "io_uring", "threads"
+  uint64_t files = 0, blocks = 0;
+};
+
+// All cache directories together; blocks: samples, or extents of large files.
+struct DiskTierSnapshot {
+  uint64_t reads = 0, bytes = 0, errors = 0, damaged = 0, read_p50_us = 0, read_p99_us = 0;
+  uint64_t written = 0, written_bytes = 0, skipped = 0, evicted = 0, pinned = 0;
+  uint64_t pending_bytes = 0;  // fetched, not yet on disk
+  bool loading = false;
 };
 
 struct ParkedSnapshot {
@@ -53,6 +65,7 @@ struct Snapshot {
     uint64_t used_bytes = 0, budget_bytes = 0, payload_bytes = 0, slots = 0, evicted = 0;
   } memory;
   std::vector<DiskSnapshot> disk;
+  std::optional<DiskTierSnapshot> disk_tier;  // none: there is no disk tier
   struct {
     uint64_t accepted = 0, rejected = 0;
   } hints;

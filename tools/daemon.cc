@@ -135,7 +135,7 @@ DaemonEnd RunDaemon(DaemonInputs inputs, const std::function<void(const base::St
   std::string const source = inputs.config.source;
   DatasetLock* const lock = inputs.lock;
   auto opened = base::Journal::Open(
-      {.log_path = inputs.config.log.empty() ? inputs.dataset_folder + "/log" : inputs.config.log});
+      {.log_path = inputs.config.log.empty() ? inputs.dataset_folders[0] + "/log" : inputs.config.log});
   if (!opened) {
     ready(base::Wrap(std::move(opened.error()), "log"));
     return {.exit_status = 1};

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -14,7 +15,8 @@ namespace stokefs::tools {
 struct DaemonInputs {
   MountConfig config;
   base::UniqueFd source;       // SOURCE, opened O_PATH | O_DIRECTORY before anything is mounted
-  std::string dataset_folder;  // the first cache directory's folder of this dataset, locked
+  // This dataset's folder in each cache directory, locked; the first holds catalog and log.
+  std::vector<std::string> dataset_folders;
   std::string control_path;    // an existing empty folder for the control mount
   std::string mount_id;
   DatasetLock* lock = nullptr;  // not owned; MarkEnding() when the end begins

@@ -63,7 +63,7 @@ class Holdings {
     inputs.source = base::UniqueFd(open(entry_.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!inputs.source.Valid()) return base::FailErrno(errno, "source " + entry_.source);
     inputs.config.source = entry_.source;
-    inputs.dataset_folder = lock_->folders()[0];
+    inputs.dataset_folders = lock_->folders();
     inputs.control_path = entry_.control_path;
     inputs.mount_id = entry_.id;
     inputs.lock = lock_.get();

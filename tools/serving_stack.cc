@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/machine_memory.h"
+#include "cache/digest.h"
 #include "tools/config_text.h"
 #include "tools/version.h"
 
@@ -25,6 +26,11 @@ constexpr milliseconds kTick{20};
 // How long an end waits for threads that may be stuck in the origin.
 constexpr milliseconds kStopLimit{1500};
 constexpr size_t kParkedShown = 8;
+// A local disk answers within milliseconds. One that takes this long is asked for nothing more, and
+// the origin is asked instead.
+constexpr milliseconds kDiskDeadline{2000};
+// Neighbours on a disk become one read where they are asked for together.
+constexpr size_t kDiskBackgroundCount = 512;
 
 const char* NameOf(cache::CatalogState state) {
   switch (state) {
@@ -36,6 +42,23 @@ const char* NameOf(cache::CatalogState state) {
       return "complete";
   }
   return "?";
+}
+
+const char* NameOf(cache::DirectoryState state) {
+  switch (state) {
+    case cache::DirectoryState::kHealthy:
+      return "healthy";
+    case cache::DirectoryState::kFull:
+      return "full";
+    case cache::DirectoryState::kRetired:
+      return "retired";
+  }
+  return "?";
+}
+
+// Says in a chunk file whose samples it holds.
+uint64_t DatasetNumber(const std::string& source) {
+  return cache::DigestOf(std::as_bytes(std::span(source)));
 }
 
 base::Result<base::UniqueFd> Duplicate(const base::UniqueFd& fd) {
@@ -76,7 +99,7 @@ base::Status ServingStack::Build() {
   if (!for_origin) return base::Wrap(for_origin.error(), "origin");
 
   auto catalog = cache::Catalog::Open(
-      {.folder = inputs_.dataset_folder,
+      {.folder = inputs_.dataset_folders[0],
        .source_paths = {config.source},
        .extent_bytes = config.large_file_bytes,
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
@@ -95,16 +118,30 @@ base::Status ServingStack::Build() {
                                       .threads = config.origin_threads,
                                       .queue_count_max = config.origin_queue},
       std::move(*for_origin), *catalog_, clock_);
+  MakeDiskTier();
+  std::vector<cache::ReadPath::Source> sources;
+  if (disk_ != nullptr) {
+    sources.push_back({.source = disk_.get(),
+                       .deadline = kDiskDeadline,
+                       .background_count_max = kDiskBackgroundCount});
+  }
+  sources.push_back({.source = origin_.get(), .deadline = config.origin_deadline});
   dropper_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "page-dropper"}, dropper_);
   read_path_ = std::make_unique<cache::ReadPath>(
       cache::ReadPath::Options{.extent_bytes = config.large_file_bytes,
                                .read_deadline = config.origin_deadline,
-                               .parked_count_max = config.parked_reads},
-      *catalog_, *memory_,
-      std::vector<cache::ReadPath::Source>{
-          {.source = origin_.get(), .deadline = config.origin_deadline}},
+                               .parked_count_max = config.parked_reads,
+                               .sink = disk_.get()},
+      *catalog_, *memory_, std::move(sources),
       std::vector<cache::ReadEventQueue*>{dropper_events_.get()}, clock_);
+
+  if (disk_ != nullptr) {
+    preload_ = std::make_unique<cache::Preload>(
+        cache::Preload::Options{.extent_bytes = config.large_file_bytes,
+                                .memory_bytes = config.memory},
+        *catalog_, *disk_, *read_path_);
+  }
 
   auto dataset = fs::DatasetMount::Mount(
       {.mount_point = config.mount_point,
@@ -117,6 +154,23 @@ base::Status ServingStack::Build() {
   dataset_ = std::move(*dataset);
   kernel_.Attach(dataset_->session().raw());
   return MountControl();
+}
+
+void ServingStack::MakeDiskTier() {
+  const MountConfig& config = inputs_.config;
+  if (config.disk == 0) return;
+  std::vector<std::string> folders;
+  for (const std::string& folder : inputs_.dataset_folders) folders.push_back(folder + "/chunks");
+  catalog_blocks_ = std::make_unique<cache::CatalogBlocks>(*catalog_, config.large_file_bytes);
+  disk_ = cache::DiskTier::Create(
+      {.folders = std::move(folders),
+       .budget_bytes = config.disk,
+       .dataset = DatasetNumber(config.source),
+       .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
+       .extent_bytes = config.large_file_bytes,
+       .wanted = catalog_blocks_.get()},
+      *catalog_, *memory_, storage_, journal_, clock_);
+  disk_->Start();
 }
 
 base::Status ServingStack::MountControl() {
@@ -155,6 +209,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     read_path_->Tick();
     dataset_->Tick();
   });
+  if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
 }
@@ -169,6 +224,7 @@ base::Status ServingStack::RemountControl() {
 // Top-down: first nothing waits any more, then the kernel lets go, then the threads end.
 bool ServingStack::End() {
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
+  if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
   // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
   kernel_.Attach(nullptr);
@@ -178,6 +234,7 @@ bool ServingStack::End() {
   ticker_.reset();
   dropper_events_.reset();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
+  if (disk_ != nullptr) ended = disk_->Stop(kStopLimit) && ended;
   return ended;
 }
 
@@ -188,6 +245,35 @@ bool ServingStack::DropWanted() const {
                                .memory_budget_bytes = config.memory,
                                .room_bytes = page_cache_room_bytes_,
                                .order_known = false});
+}
+
+void ServingStack::AddDisk(fs::Snapshot& snapshot) const {
+  if (disk_ == nullptr) return;
+  cache::DiskUsage const usage = disk_->Usage();
+  for (const cache::DirectoryUsage& directory : usage.directories) {
+    snapshot.disk.push_back({.path = directory.path,
+                             .used_bytes = directory.used_bytes,
+                             .budget_bytes = usage.budget_bytes,
+                             .state = NameOf(directory.state),
+                             .reason = directory.reason,
+                             .reader = directory.reader,
+                             .files = directory.files,
+                             .blocks = directory.blocks});
+  }
+  cache::DiskStatistics const& disk = disk_->Statistics();
+  snapshot.disk_tier = fs::DiskTierSnapshot{.reads = disk.reads.Value(),
+                                            .bytes = disk.bytes.Value(),
+                                            .errors = disk.errors.Value(),
+                                            .damaged = disk.damaged.Value(),
+                                            .read_p50_us = disk.latency.QuantileUs(0.5),
+                                            .read_p99_us = disk.latency.QuantileUs(0.99),
+                                            .written = disk.written.Value(),
+                                            .written_bytes = disk.written_bytes.Value(),
+                                            .skipped = disk.skipped.Value(),
+                                            .evicted = disk.evicted.Value(),
+                                            .pinned = usage.pinned_blocks,
+                                            .pending_bytes = usage.pending_bytes,
+                                            .loading = usage.loading};
 }
 
 fs::Snapshot ServingStack::TakeSnapshot() const {
@@ -232,6 +318,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
               .payload_bytes = memory.payload_bytes,
               .slots = memory.slot_count,
               .evicted = memory.evicted_count};
+  AddDisk(s);
   for (const cache::ParkedRead& read : read_path_->Parked(kParkedShown)) {
     base::Result<cache::OriginFile> const file = catalog_->LocateAtOrigin(read.node);
     s.parked.push_back({.path = file ? file->path : "?",

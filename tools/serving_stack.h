@@ -9,10 +9,14 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/journal.h"
+#include "base/real_storage.h"
 #include "cache/catalog.h"
+#include "cache/catalog_blocks.h"
+#include "cache/disk_tier.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_directory.h"
+#include "cache/preload.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
 #include "fs/control_mount.h"
@@ -46,7 +50,9 @@ class ServingStack {
 
  private:
   base::Status MountControl();
+  void MakeDiskTier();
   fs::Snapshot TakeSnapshot() const;
+  void AddDisk(fs::Snapshot& snapshot) const;
   bool DropWanted() const;
 
   const DaemonInputs inputs_;
@@ -60,12 +66,16 @@ class ServingStack {
   cache::LruPolicy policy_;
   std::unique_ptr<cache::MemoryTier> memory_;
   std::unique_ptr<cache::OriginDirectory> origin_;
+  base::RealStorage storage_;
+  std::unique_ptr<cache::CatalogBlocks> catalog_blocks_;
+  std::unique_ptr<cache::DiskTier> disk_;  // null: no disk tier
   fs::ReadsInFlight reads_in_flight_;
   fs::NotifyKernelCache kernel_;
   fs::ChangeForwarder changes_{kernel_};
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
+  std::unique_ptr<cache::Preload> preload_;  // null: no disk tier
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;
   std::unique_ptr<base::Ticker> ticker_;

@@ -158,10 +158,22 @@ class Page {
     return text;
   }
 
+  static std::string DiskState(const Json& disk) {
+    std::string const state = Text(disk, {"state"});
+    if (state.empty() || state == "healthy") return "";
+    return ", " + state + ": " + Text(disk, {"reason"});
+  }
+
   void Tiers() {
     if (const Json* const memory = At(now_, {"tiers", "memory"})) Line("memory", Use(*memory));
     for (const Json& disk : List(now_, {"tiers", "disk"}))
-      Line("disk", Use(disk) + " in " + Text(disk, {"path"}));
+      Line("disk", Use(disk) + " in " + Text(disk, {"path"}) + DiskState(disk));
+    if (const Json* const disk = At(now_, {"disk"}); disk != nullptr && disk->is_object())
+      Line("  packed", Count(Number(*disk, {"written"})) + " written" +
+                           Rate({"disk", "written"}, Count) + ", " +
+                           Count(Number(*disk, {"skipped"})) + " not kept, " +
+                           Count(Number(*disk, {"damaged"})) + " damaged, " +
+                           Size(Number(*disk, {"pending_bytes"})) + " under way");
     std::string const mode = Text(now_, {"page_cache"});
     if (!mode.empty()) Line("page cache", mode);
     Line("hints", Count(Number(now_, {"hints", "accepted"})) + " accepted, " +

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
+#include <string>
 
 namespace stokefs::base {
 namespace {
@@ -37,6 +39,62 @@ TEST(ThreadPool, AFullQueueRefuses) {
   EXPECT_TRUE(pool.TrySubmit([] {}));
   EXPECT_FALSE(pool.TrySubmit([] {}));
   release.set_value();
+}
+
+// Work that tells that it has begun and stays until it is let go.
+struct Held {
+  std::promise<void> begun, release;
+  std::function<void()> Work() {
+    return [this, gate = release.get_future().share()] {
+      begun.set_value();
+      gate.wait();
+    };
+  }
+};
+
+TEST(ThreadPool, NormalWorkGoesBeforeBackgroundWork) {
+  ThreadPool pool({.name = "test", .threads_max = 1});
+  Held first;
+  std::string order;
+  std::promise<void> last;
+  ASSERT_TRUE(pool.TrySubmit(first.Work()));
+  first.begun.get_future().wait();
+  ASSERT_TRUE(pool.TrySubmit([&] { order += "b"; }, WorkPriority::kBackground));
+  ASSERT_TRUE(pool.TrySubmit([&] { last.set_value(); }, WorkPriority::kBackground));
+  ASSERT_TRUE(pool.TrySubmit([&] { order += "n"; }));
+  EXPECT_EQ(pool.QueueCount(), 3u);
+  first.release.set_value();
+  last.get_future().wait();
+  EXPECT_EQ(order, "nb");
+}
+
+TEST(ThreadPool, BackgroundWorkLeavesThreadsToNormalWork) {
+  ThreadPool pool({.name = "test", .threads_max = 3, .background_threads_max = 2});
+  Held background[3];
+  for (Held& held : background) {
+    ASSERT_TRUE(pool.TrySubmit(held.Work(), WorkPriority::kBackground));
+  }
+  background[0].begun.get_future().wait();
+  background[1].begun.get_future().wait();
+  std::promise<void> normal_ran;
+  ASSERT_TRUE(pool.TrySubmit([&] { normal_ran.set_value(); }));
+  normal_ran.get_future().wait();  // hangs if the third was let in
+  EXPECT_EQ(pool.QueueCount(), 1u);
+  background[0].release.set_value();
+  background[2].begun.get_future().wait();
+  background[1].release.set_value();
+  background[2].release.set_value();
+}
+
+TEST(ThreadPool, EachPriorityHasAQueueOfItsOwn) {
+  ThreadPool pool({.name = "test", .threads_max = 1, .queue_count_max = 1});
+  Held first;
+  ASSERT_TRUE(pool.TrySubmit(first.Work()));
+  first.begun.get_future().wait();
+  EXPECT_TRUE(pool.TrySubmit([] {}, WorkPriority::kBackground));
+  EXPECT_FALSE(pool.TrySubmit([] {}, WorkPriority::kBackground));
+  EXPECT_TRUE(pool.TrySubmit([] {}));
+  first.release.set_value();
 }
 
 TEST(ThreadPool, StopGivesUpOnAStuckThreadInTime) {

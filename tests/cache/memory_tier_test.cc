@@ -106,6 +106,15 @@ TEST_F(MemoryTierTest, TheLeastRecentlyReadBlockMakesRoom) {
   EXPECT_EQ(tier_->Usage().evicted_count, 1u);
 }
 
+TEST_F(MemoryTierTest, FreeRoomEvictsNothing) {
+  ASSERT_TRUE(Put(Key(1), kMiB / 2).has_value());
+  EXPECT_FALSE(tier_->Reserve(kMiB * 3 / 4, RoomRule::kFreeRoom).has_value());
+  EXPECT_TRUE(tier_->Reserve(kMiB / 2, RoomRule::kFreeRoom).has_value());
+  EXPECT_EQ(tier_->Usage().slot_count, 1u);
+  EXPECT_TRUE(tier_->Reserve(kMiB * 3 / 4).has_value());
+  EXPECT_EQ(tier_->Usage().slot_count, 0u);
+}
+
 TEST_F(MemoryTierTest, LeasedBlocksAreNotEvictedAndTheRequestIsRefusedWithoutHarm) {
   auto const held = Put(Key(1), 600'000);
   ASSERT_TRUE(held.has_value());

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -280,6 +281,36 @@ TEST_F(OriginDirectoryTest, AHungOriginRefusesWhatItCannotQueueAndStopGivesUp) {
   EXPECT_TRUE(origin().Stop(std::chrono::seconds(60)));
   EXPECT_TRUE(stuck.get().has_value());
   EXPECT_EQ(bytes_, "hello");
+}
+
+// Four threads: background fetches may occupy three of them, whatever waits.
+TEST_F(OriginDirectoryTest, BackgroundFetchesLeaveAThreadToReaders) {
+  Write("f", "hello");
+  Add(kNode, "f");
+  options_.threads = 4;
+  std::latch arrived(3), released(1), answered(5);
+  std::atomic<int> located{0};
+  locator_.on_locate = [&] {
+    if (++located > 3) return;
+    arrived.count_down();
+    released.wait();
+  };
+  std::vector<std::string> bytes(5, ".....");
+  std::vector<FetchItem> items(5);
+  for (size_t i = 0; i < items.size(); ++i) {
+    items[i] = {.key = {kNode, 0},
+                .into = std::as_writable_bytes(std::span(bytes[i])),
+                .deadline = clock_.Now() + std::chrono::seconds(10),
+                .priority = FetchPriority::kBackground,
+                .done = [&](const base::Status&) { answered.count_down(); }};
+  }
+  origin().Fetch(std::move(items));
+  arrived.wait();
+  EXPECT_EQ(Fetch({kNode, 0}, 5), 0);  // hangs if a fourth was let in
+  EXPECT_EQ(located, 4);
+  released.count_down();
+  answered.wait();
+  for (std::string const& text : bytes) EXPECT_EQ(text, "hello");
 }
 
 TEST(UntilSettled, WaitsForTheTickOfAChangeOfJustNow) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/cache/read_path_fixture.h"
+#include "tests/support/fake_sink.h"
 
 namespace stokefs::cache {
 namespace {
@@ -30,20 +31,44 @@ class FlakySource final : public ChunkSource {
 
   Tier tier() const override { return tier_; }
 
+  bool Holds(BlockKey) const override {
+    base::MutexLock lock(mu_);
+    return random_() % 4 != 0;
+  }
+
   void Fetch(std::vector<FetchItem> items) override {
     for (FetchItem& item : items) {
-      bool refused = false;
+      int inside = 0;
       {
         base::MutexLock lock(mu_);
-        refused = random_() % 50 == 0;
-        if (!refused) items_.push_back(std::move(item));
+        inside = DiceInside();
+        if (inside == 0) Keep(std::move(item));
         changed_.SignalAll();
       }
-      if (refused) item.done(base::FailErrno(EAGAIN, "flaky"));
+      if (inside != 0) item.done(base::FailErrno(inside, "flaky"));
     }
   }
 
+  // The most that was ever asked for at a time.
+  uint64_t BytesMax() const {
+    base::MutexLock lock(mu_);
+    return bytes_max_;
+  }
+
  private:
+  void Keep(FetchItem item) REQUIRES(mu_) {
+    bytes_ += item.into.size();
+    bytes_max_ = std::max(bytes_max_, bytes_);
+    items_.push_back(std::move(item));
+  }
+
+  // The error to answer inside Fetch; mostly 0, none.
+  int DiceInside() REQUIRES(mu_) {
+    uint64_t const dice = random_() % 50;
+    if (dice == 0) return EAGAIN;
+    return dice < 8 && tier_ != Tier::kOrigin ? ENOENT : 0;
+  }
+
   void Run() {
     base::MutexLock lock(mu_);
     for (;;) {
@@ -55,11 +80,15 @@ class FlakySource final : public ChunkSource {
       FetchItem const item = std::move(items_.back());
       items_.pop_back();
       mu_.unlock();
-      if (dice < 10) {
+      for (uint64_t i = 0; dice < 3 && i < 2000; ++i) std::this_thread::yield();  // late
+      {
+        base::MutexLock counting(mu_);
+        bytes_ -= item.into.size();
+      }
+      if (dice >= 2 && dice < 12) {
         testing::FillBlock(item.into.first(item.into.size() / 2), item.key, 1);  // rubbish
-        item.done(base::FailErrno(dice < 8 ? EIO : ETIMEDOUT, "flaky"));
+        item.done(base::FailErrno(dice < 10 ? EIO : ETIMEDOUT, "flaky"));
       } else {
-        for (uint64_t i = 0; dice < 12 && i < 2000; ++i) std::this_thread::yield();  // late
         testing::FillBlock(item.into, item.key);
         item.done({});
       }
@@ -68,12 +97,21 @@ class FlakySource final : public ChunkSource {
   }
 
   const Tier tier_;
-  base::Mutex mu_;
+  mutable base::Mutex mu_;
   base::CondVar changed_;
-  std::mt19937_64 random_ GUARDED_BY(mu_);
+  mutable std::mt19937_64 random_ GUARDED_BY(mu_);
   std::vector<FetchItem> items_ GUARDED_BY(mu_);
+  uint64_t bytes_ GUARDED_BY(mu_) = 0;  // of items not answered
+  uint64_t bytes_max_ GUARDED_BY(mu_) = 0;
   bool stopping_ GUARDED_BY(mu_) = false;
   std::vector<std::thread> threads_;
+};
+
+// Wishes: each that was taken must end once.
+struct WishTally {
+  std::atomic<uint64_t> taken{0}, brought{0}, failed{0};  // atomic: sums
+
+  uint64_t Ended() const { return brought + failed; }
 };
 
 struct Tally {
@@ -105,6 +143,21 @@ class RandomReadPathTest : public ReadPathTest {
     }
   }
 
+  // Wishes for some random blocks, of some that do not exist too.
+  void WishAtRandom(std::mt19937_64& random, WishTally& tally) {
+    std::vector<BlockKey> keys;
+    for (uint64_t i = random() % 8; i > 0; --i) {
+      auto file = layout_.size_bytes.begin();
+      std::advance(file, static_cast<long>(random() % layout_.size_bytes.size()));
+      keys.push_back({file->first, static_cast<uint32_t>(random() % (file->second / kExtent + 2))});
+    }
+    auto const rule = random() % 2 == 0 ? RoomRule::kMayEvict : RoomRule::kFreeRoom;
+    size_t const taken = path().Prefetch(keys, rule, [&](BlockKey, const base::Status& status) {
+      ++(status ? tally.brought : tally.failed);
+    });
+    tally.taken += taken;
+  }
+
   void Judge(const ReadRequest& request, uint64_t file_bytes, base::Result<ReadReply> answer,
              Tally& tally) {
     if (!answer) {
@@ -130,11 +183,17 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
   options_.read_deadline = std::chrono::milliseconds(50);
   options_.parked_count_max = 3;  // below the threads' number: some are refused
   options_.fetch_bytes_max = 6 * kExtent;
+  testing::FakeSink sink;
+  options_.sink = &sink;
+  options_.prefetch_count_max = 12;
+  options_.prefetch_bytes_max = 2 * kExtent;
   Tally tally;
+  WishTally wishes;
   {
     FlakySource disk(Tier::kDisk, seed);
     FlakySource origin(Tier::kOrigin, seed + 1);
-    sources_ = {{&disk, std::chrono::milliseconds(2)}, {&origin, std::chrono::milliseconds(20)}};
+    sources_ = {{&disk, std::chrono::milliseconds(2), 3 * kExtent},
+                {&origin, std::chrono::milliseconds(20), 4 * kExtent}};
     path();
     std::atomic<int> running{kThreads};
     std::vector<std::thread> readers;
@@ -144,13 +203,26 @@ TEST_F(RandomReadPathTest, RandomReadsOverFlakySourcesGiveTrueBytesOrAnErrno) {
         --running;
       });
     }
-    while (running > 0) {
+    std::mt19937_64 random(seed + 100);
+    for (uint32_t i = 0; running > 0; ++i) {
+      sink.SetPaused(i % 64 < 8);
       PassTime(std::chrono::microseconds(10));
+      if (i % 4 == 0) WishAtRandom(random, wishes);
       std::this_thread::yield();
     }
     for (std::thread& reader : readers) reader.join();
     EXPECT_EQ(path().ParkedCount(), 0u);
+    // Of readers, and the background's.
+    EXPECT_LE(disk.BytesMax(), (3 + 2) * kExtent);
+    EXPECT_LE(origin.BytesMax(), (4 + 2) * kExtent);
   }  // the sources answer what they still hold
+  sink.SetPaused(false);
+  path_->Shutdown(std::errc::io_error);
+  EXPECT_GT(wishes.brought, 0u);
+  EXPECT_GT(wishes.failed, 0u);
+  EXPECT_EQ(wishes.Ended(), wishes.taken);
+  EXPECT_EQ(sink.WrongCount(), 0u);
+  EXPECT_GT(sink.ToldCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.strange_errors, 0u);
   EXPECT_GT(tally.right, 0u);
@@ -174,8 +246,11 @@ TEST_F(RandomReadPathTest, AShutdownUnderLoadAnswersEveryReadOnce) {
   for (uint64_t i = 0; i < 3; ++i) {
     readers.emplace_back([&, i] { ReadAtRandom(seed + i, 100, tally); });
   }
+  WishTally wishes;
+  std::mt19937_64 random(seed + 100);
   while (tally.right < 50) {
     PassTime(std::chrono::microseconds(1));
+    WishAtRandom(random, wishes);
     std::this_thread::yield();
   }
   path().Shutdown(std::errc::io_error);
@@ -183,6 +258,7 @@ TEST_F(RandomReadPathTest, AShutdownUnderLoadAnswersEveryReadOnce) {
   EXPECT_EQ(path().ParkedCount(), 0u);
   EXPECT_EQ(tally.wrong, 0u);
   EXPECT_EQ(tally.right + tally.errors, 300u);
+  EXPECT_EQ(wishes.Ended(), wishes.taken);
   path_.reset();  // the source may still answer
 }
 

@@ -49,7 +49,7 @@ TEST_F(ReadPathTest, TheEndOfAFetchMakesRoomForTheNext) {
 }
 
 TEST_F(ReadPathTest, BytesInFlightAreBounded) {
-  options_.fetch_bytes_max = 3 * kExtent;
+  sources_[0].fetch_bytes_max = 3 * kExtent;
   std::vector<std::shared_ptr<Asked>> reads;
   for (uint32_t i = 0; i < 10; ++i) reads.push_back(Read(NodeId{100 + i}, 0, 10));
   EXPECT_EQ(origin_.WaitingCount(), 3u);
@@ -73,15 +73,76 @@ TEST_F(ReadPathTest, OneBlockMayFlyWhateverTheBound) {
   EXPECT_EQ(second->Errno(), 0);
 }
 
-TEST_F(ReadPathTest, AbandonedTriesCountAsInFlight) {
+TEST_F(ReadPathTest, LateTriesCountForTheSourceThatTheyAreLateAt) {
   UseDiskAndOrigin();
-  options_.fetch_bytes_max = 2 * kExtent;
+  sources_[0].fetch_bytes_max = 2 * kExtent;
   Read(NodeId{100}, 0, 10);
   Read(NodeId{101}, 0, 10);
   PassTime(kDiskDeadline);
-  EXPECT_EQ(origin_.WaitingCount(), 0u);  // the disk holds all that may fly
+  EXPECT_EQ(origin_.WaitingCount(), 2u);
+  Read(NodeId{102}, 0, 10);
+  EXPECT_EQ(disk_.AskedCount(), 2u);  // the disk holds all that may fly there
+  Refuse(disk_, EIO);
+  EXPECT_EQ(disk_.AskedCount(), 3u);
+}
+
+TEST_F(ReadPathTest, ASlowSourceKeepsNoOtherWaiting) {
+  UseDiskAndOrigin();
+  for (auto& source : sources_) source.fetch_bytes_max = 3 * kExtent;
+  disk_.SetHolds(false);
+  for (uint32_t i = 0; i < 5; ++i) Read(NodeId{100 + i}, 0, 10);
+  EXPECT_EQ(origin_.WaitingCount(), 3u);
+  disk_.SetHolds(true);
+  for (uint32_t i = 10; i < 20; ++i) {  // as often as one likes
+    auto const read = Read(NodeId{100 + i}, 0, 10);
+    disk_.AnswerNext();
+    EXPECT_EQ(read->Errno(), 0);
+  }
+  for (uint32_t i = 20; i < 25; ++i) Read(NodeId{100 + i}, 0, 10);
+  EXPECT_EQ(disk_.WaitingCount(), 3u);
+  origin_.AnswerNext();  // and the other way round
+  EXPECT_EQ(origin_.AskedCount(), 4u);
+}
+
+TEST_F(ReadPathTest, AFetchThatMovesOnWaitsForTheNextSourcesBudget) {
+  UseDiskAndOrigin();
+  sources_[1].fetch_bytes_max = 1;
+  auto const first = Read(NodeId{100}, 0, 10);
+  auto const second = Read(NodeId{101}, 0, 10);
+  Refuse(disk_, EIO);
   Refuse(disk_, EIO);
   EXPECT_EQ(origin_.WaitingCount(), 1u);
+  EXPECT_EQ(memory_->Usage().reserved_bytes, kExtent);  // who waits holds nothing
+  origin_.AnswerNext();
+  EXPECT_EQ(first->Errno(), 0);
+  origin_.AnswerNext();
+  EXPECT_EQ(second->Errno(), 0);
+}
+
+TEST_F(ReadPathTest, WhoMovesOnTakesItsTurnByItsAge) {
+  UseDiskAndOrigin();
+  sources_[1].fetch_bytes_max = 1;
+  Read(NodeId{100}, 0, 10);  // the oldest, at the disk
+  disk_.SetHolds(false);
+  Read(NodeId{101}, 0, 10);
+  Read(NodeId{102}, 0, 10);
+  Refuse(disk_, EIO);
+  origin_.AnswerNext();
+  ASSERT_EQ(origin_.WaitingCount(), 1u);
+  EXPECT_EQ(origin_.Waiting()[0].first.node, NodeId{100});
+}
+
+TEST_F(ReadPathTest, AllSourcesTogetherHaveABudget) {
+  UseDiskAndOrigin();
+  options_.fetch_bytes_max = 4 * kExtent;
+  for (auto& source : sources_) source.fetch_bytes_max = 3 * kExtent;
+  for (uint32_t i = 0; i < 3; ++i) Read(NodeId{100 + i}, 0, 10);
+  disk_.SetHolds(false);
+  for (uint32_t i = 3; i < 6; ++i) Read(NodeId{100 + i}, 0, 10);
+  EXPECT_EQ(disk_.WaitingCount(), 3u);
+  EXPECT_EQ(origin_.WaitingCount(), 1u);
+  disk_.AnswerNext();
+  EXPECT_EQ(origin_.WaitingCount(), 2u);
 }
 
 TEST_F(ReadPathTest, AFileAboveTheBudgetIsReadInExtents) {

@@ -22,7 +22,8 @@ TEST(Statistics, HaveAllThatProgramsRelyOn) {
                            .root = "train",
                            .active = true,
                            .epochs = {{.index = 0, .samples = 3, .progress = 1.0}}});
-  snapshot.disk.push_back({"/cache", 1, 2});
+  snapshot.disk.push_back({.path = "/cache", .used_bytes = 1, .budget_bytes = 2});
+  snapshot.disk_tier = DiskTierSnapshot{.written = 7};
   Json const json = Json::parse(ToJson(snapshot));
   EXPECT_EQ(json.at("dataset"),
             Json({{"digest", "00ff"}, {"samples", 3}, {"bytes", 30}, {"chunks", 1}}));
@@ -38,6 +39,7 @@ TEST(Statistics, HaveAllThatProgramsRelyOn) {
   EXPECT_TRUE(json.at("tiers").at("memory").contains("used_bytes"));
   EXPECT_TRUE(json.at("tiers").at("memory").contains("budget_bytes"));
   EXPECT_EQ(json.at("tiers").at("disk").at(0).at("path"), "/cache");
+  EXPECT_EQ(json.at("disk").at("written"), 7);
   EXPECT_TRUE(json.at("hints").contains("accepted") && json.at("hints").contains("rejected"));
   EXPECT_TRUE(json.at("latency_us").contains("read_p50"));
   EXPECT_TRUE(json.at("latency_us").contains("read_p99"));
@@ -60,9 +62,12 @@ TEST(Statistics, AnyBytesInAPathStillGiveValidJson) {
 
 TEST(Statistics, PrometheusTextHasOneTypeLineForEachMetric) {
   Snapshot snapshot;
-  snapshot.disk = {{"/a\"b", 1, 2}, {"/c", 3, 4}};
+  snapshot.disk = {{.path = "/a\"b", .used_bytes = 1, .budget_bytes = 2},
+                   {.path = "/c", .used_bytes = 3, .budget_bytes = 4}};
+  snapshot.disk_tier = DiskTierSnapshot{.damaged = 3};
   std::string const text = ToPrometheus(snapshot);
   EXPECT_NE(text.find("\nstokefs_disk_used_bytes{path=\"/a\\\"b\"} 1\n"), std::string::npos);
+  EXPECT_NE(text.find("\nstokefs_disk_damaged_total 3\n"), std::string::npos);
   EXPECT_NE(text.find("\nstokefs_first_reads_total{tier=\"memory\"} 0\n"), std::string::npos);
   std::istringstream lines(text);
   std::set<std::string> typed;

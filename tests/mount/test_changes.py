@@ -312,7 +312,7 @@ class KeptCatalog(mounting.MountTestCase):
     def kept_files(self):
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.space.cache)
                       for name in names
-                      if name not in ("log", "lock") and not name.endswith(".damaged"))
+                      if name not in ("log", "lock") and not name.endswith((".damaged", ".bad")))
 
     def damage(self, rng, kind, path):
         size = os.path.getsize(path)

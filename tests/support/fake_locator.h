@@ -36,6 +36,11 @@ class FakeLocator final : public cache::OriginLocator {
     files_[node] = {.path = path, .version = VersionOf(found)};
   }
 
+  void Add(cache::NodeId node, const std::string& path, const cache::FileVersion& version) {
+    base::MutexLock lock(mu_);
+    files_[node] = {.path = path, .version = version};
+  }
+
   base::Result<cache::OriginFile> LocateAtOrigin(cache::NodeId node) const override {
     if (on_locate) on_locate();
     base::MutexLock lock(mu_);

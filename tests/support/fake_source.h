@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,15 +21,21 @@ class FakeSource final : public cache::ChunkSource {
   ~FakeSource() override { AnswerAll(base::Fail(std::errc::operation_canceled, "source ended")); }
 
   cache::Tier tier() const override { return tier_; }
+  bool Holds(cache::BlockKey) const override {
+    base::MutexLock lock(mu_);
+    return holds_;
+  }
   void Fetch(std::vector<cache::FetchItem> items) override {
     std::vector<cache::FetchItem> refused;
+    std::optional<std::errc> inside;
     {
       base::MutexLock lock(mu_);
+      inside = inside_;
       for (auto& item : items) {
         ++asked_[item.key];
         ++asked_count_;
         asked_bytes_ += item.into.size();
-        if (busy_) {
+        if (inside) {
           refused.push_back(std::move(item));
         } else {
           waiting_.push_back(std::move(item));
@@ -37,14 +44,22 @@ class FakeSource final : public cache::ChunkSource {
       changed_.SignalAll();
     }
     for (auto& item : refused) {
-      item.done(base::Fail(std::errc::resource_unavailable_try_again, "busy"));
+      item.done(base::Fail(*inside, "fake, inside Fetch"));
     }
   }
 
-  // While busy it refuses all items, inside Fetch.
-  void SetBusy(bool busy) {
+  // What Holds says from now on.
+  void SetHolds(bool holds) {
     base::MutexLock lock(mu_);
-    busy_ = busy;
+    holds_ = holds;
+  }
+  // From now on all items are answered with this error, inside Fetch; none: they wait again.
+  void SetInside(std::optional<std::errc> error) {
+    base::MutexLock lock(mu_);
+    inside_ = error;
+  }
+  void SetBusy(bool busy) {
+    SetInside(busy ? std::optional(std::errc::resource_unavailable_try_again) : std::nullopt);
   }
 
   // Answers the oldest item: with its bytes, or with `status` when that is an error, leaving `into`
@@ -93,6 +108,13 @@ class FakeSource final : public cache::ChunkSource {
     std::vector<std::pair<cache::BlockKey, base::TimePoint>> keys;
     for (auto const& item : waiting_) keys.emplace_back(item.key, item.deadline);
     return keys;
+  }
+  // What each of these was asked as.
+  std::vector<cache::FetchPriority> Priorities() const {
+    base::MutexLock lock(mu_);
+    std::vector<cache::FetchPriority> priorities;
+    for (auto const& item : waiting_) priorities.push_back(item.priority);
+    return priorities;
   }
   size_t WaitingCount() const {
     base::MutexLock lock(mu_);
@@ -144,7 +166,8 @@ class FakeSource final : public cache::ChunkSource {
   std::map<cache::BlockKey, size_t> asked_ GUARDED_BY(mu_);
   size_t asked_count_ GUARDED_BY(mu_) = 0;
   uint64_t asked_bytes_ GUARDED_BY(mu_) = 0;
-  bool busy_ GUARDED_BY(mu_) = false;
+  bool holds_ GUARDED_BY(mu_) = true;
+  std::optional<std::errc> inside_ GUARDED_BY(mu_);
   std::map<cache::NodeId, uint64_t> salts_ GUARDED_BY(mu_);
 };
 

@@ -1,0 +1,84 @@
+// Blocks on their way to the disk: copied into bundles, each of which becomes one chunk file.
+//
+//   filling --full, old, or wanted--> sealed --TakeSealed--> being written --Finish--> (free)
+//                                       ^                          |
+//                                       +------- GiveBack ---------+
+//
+// A block can be read here from Add until Finish. Thread-safe; the mutex is a leaf. Memory: at most
+// `bundles_max` buffers of `bundle_bytes`, made when first needed.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/sync.h"
+#include "cache/chunk_format.h"
+#include "cache/disk_index.h"
+
+namespace stokefs::cache {
+
+// Blocks of one chunk file to be. `entries` have no offsets yet; block i's bytes lie at starts[i].
+struct DiskBundle {
+  std::vector<ChunkEntry> entries;
+  std::vector<size_t> starts;
+  std::vector<std::byte> bytes;
+  base::TimePoint last_added{};
+
+  std::span<const std::byte> BytesOf(size_t i) const {
+    return std::span(bytes).subspan(starts[i], entries[i].size_bytes);
+  }
+};
+
+class DiskCollector {
+ public:
+  struct Options {
+    uint64_t bundle_bytes = 4u << 20;  // payload; one larger block makes a bundle of its own
+    uint32_t bundle_blocks = 1024;
+    size_t bundles_max = 4;
+  };
+  explicit DiskCollector(Options options) : options_(options) {}
+
+  enum class Added : uint8_t { kAdded, kKnown, kFull };
+  // `entry` without offset. kKnown: this version is here already; kFull: no buffer is free.
+  Added Add(const ChunkEntry& entry, std::span<const std::byte> bytes, base::TimePoint now);
+
+  // Copies a block's bytes; false when it is not here or not of this length.
+  bool Read(BlockName block, std::span<std::byte> into) const;
+  bool Has(BlockName block) const;
+
+  // Seals what is filling if nothing was added since `before`.
+  void Seal(base::TimePoint before);
+
+  std::unique_ptr<DiskBundle> TakeSealed();  // the oldest; null: none
+  void GiveBack(std::unique_ptr<DiskBundle> bundle);
+  void Finish(std::unique_ptr<DiskBundle> bundle);  // its blocks are elsewhere now, or nowhere
+
+  size_t SealedCount() const;
+  bool IsEmpty() const;  // nothing filling, sealed or being written
+  uint64_t PendingBytes() const;
+
+ private:
+  struct Where {
+    const DiskBundle* bundle;
+    size_t index;
+    uint64_t tag;
+  };
+
+  const Options options_;
+  mutable base::Mutex mu_;
+  std::unique_ptr<DiskBundle> filling_ GUARDED_BY(mu_);
+  std::deque<std::unique_ptr<DiskBundle>> sealed_ GUARDED_BY(mu_);
+  size_t bundle_count_ GUARDED_BY(mu_) = 0;  // filling, sealed and being written
+  uint64_t pending_bytes_ GUARDED_BY(mu_) = 0;
+  std::unordered_map<uint64_t, Where> pending_ GUARDED_BY(mu_);  // by BlockName::name
+};
+
+}  // namespace stokefs::cache

@@ -1,0 +1,500 @@
+// Writing bundles, and what each directory's thread does beside: opening, loading, keeping room.
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+#include "cache/disk_tier_impl.h"
+
+namespace stokefs::cache {
+namespace {
+
+constexpr std::chrono::milliseconds kPeriod(200);
+constexpr std::chrono::seconds kFloorPeriod(1);
+// While a disk makes this little progress, the origin is not kept waiting for it.
+constexpr std::chrono::seconds kPatience(1);
+// Blocks that wait for room in the collector: their keys only, the bytes are in memory.
+constexpr size_t kDeferredMax = 65536;
+
+bool IsFullError(const base::Error& error) {
+  return error.Errno() == ENOSPC || error.Errno() == EDQUOT;
+}
+
+// A file image, aligned for direct I/O.
+class Image {
+ public:
+  explicit Image(uint64_t size_bytes)
+      : size_bytes_(size_bytes),
+        bytes_(static_cast<std::byte*>(std::aligned_alloc(kChunkAlignment, size_bytes))) {
+    STOKEFS_CHECK(bytes_ != nullptr);
+  }
+  ~Image() { std::free(bytes_); }
+  Image(const Image&) = delete;
+  Image& operator=(const Image&) = delete;
+
+  std::span<std::byte> bytes() { return {bytes_, size_bytes_}; }
+
+ private:
+  const uint64_t size_bytes_;
+  std::byte* const bytes_;
+};
+
+void Fill(const ChunkHead& head, const DiskBundle& bundle, std::span<std::byte> into) {
+  std::string const start = EncodeChunkHead(head);
+  std::memcpy(into.data(), start.data(), start.size());
+  uint64_t end = start.size();
+  // The head's entries are sorted, the bundle's are not.
+  std::vector<size_t> order(bundle.entries.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    ChunkEntry const &x = bundle.entries[a], &y = bundle.entries[b];
+    return std::tie(x.sample, x.extent) < std::tie(y.sample, y.extent);
+  });
+  for (size_t i = 0; i < order.size(); ++i) {
+    ChunkEntry const& entry = head.entries[i];
+    std::memset(into.data() + end, 0, entry.offset - end);
+    std::memcpy(into.data() + entry.offset, bundle.BytesOf(order[i]).data(), entry.size_bytes);
+    end = entry.offset + entry.size_bytes;
+  }
+  std::memset(into.data() + end, 0, into.size() - end);
+}
+
+}  // namespace
+
+void DiskTier::Impl::OnFetched(const FetchedBlock& block) {
+  {
+    base::MutexLock lock(mu_);
+    if (stopping_ || !AnyHealthy()) {
+      statistics_.skipped.Add();
+      return;
+    }
+  }
+  if (Collect(block)) {
+    base::MutexLock lock(mu_);
+    if (collector_.SealedCount() > 0) work_or_stop_.SignalAll();
+    return;
+  }
+  base::MutexLock lock(mu_);
+  if (deferred_.size() >= kDeferredMax) {
+    statistics_.skipped.Add();
+    return;
+  }
+  deferred_.push_back(block.key);
+  is_deferring_.store(true, std::memory_order_relaxed);
+}
+
+// False: no room now.
+bool DiskTier::Impl::Collect(const FetchedBlock& block) {
+  std::optional<Located> const located = LocateBlock(block.key);
+  if (!located || block.bytes.empty() || block.bytes.size() > image_bytes_max_) return true;
+  {
+    base::MutexLock lock(mu_);
+    if (index_.Find(located->name)) return true;
+  }
+  ChunkEntry const entry{.sample = located->sample,
+                         .extent = block.key.index,
+                         .size_bytes = static_cast<uint32_t>(block.bytes.size()),
+                         .digest = block.digest,
+                         .tag = located->name.tag,
+                         .mtime_ns = located->version.mtime_ns};
+  return collector_.Add(entry, block.bytes, clock_.Now()) != DiskCollector::Added::kFull;
+}
+
+bool DiskTier::Impl::WantsPause() const {
+  if (!is_deferring_.load(std::memory_order_relaxed)) return false;
+  base::Duration const now = clock_.Now().time_since_epoch();
+  return now.count() - last_progress_ns_.load(std::memory_order_relaxed) <
+         base::Duration(kPatience).count();
+}
+
+// What had to wait goes to the collector now, as far as memory still has it.
+void DiskTier::Impl::AddDeferred() {
+  for (;;) {
+    BlockKey key;
+    {
+      base::MutexLock lock(mu_);
+      if (deferred_.empty()) {
+        is_deferring_.store(false, std::memory_order_relaxed);
+        return;
+      }
+      key = deferred_.front();
+    }
+    std::optional<Lease> const lease = memory_.Peek(key);
+    bool const is_added =
+        !lease || Collect({.key = key, .bytes = lease->bytes(), .digest = lease->digest()});
+    if (!is_added) return;
+    if (!lease) statistics_.skipped.Add();
+    base::MutexLock lock(mu_);
+    if (!deferred_.empty() && deferred_.front() == key) deferred_.pop_front();
+  }
+}
+
+void DiskTier::Impl::Flush(base::Duration limit) {
+  auto const end = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    AddDeferred();
+    collector_.Seal(base::TimePoint::max());
+    base::MutexLock lock(mu_);
+    work_or_stop_.SignalAll();
+    auto const left = end - std::chrono::steady_clock::now();
+    bool const is_empty = deferred_.empty() && collector_.IsEmpty();
+    if (is_empty || stopping_ || left <= base::Duration()) return;
+    changed_.WaitFor(mu_, std::min<base::Duration>(left, kPeriod));
+  }
+}
+
+void DiskTier::Impl::RunDirectory(uint32_t number) {
+  OpenDirectory(number);
+  Load(number);
+  base::TimePoint next_floor{};
+  while (WaitForWork(number)) {
+    base::TimePoint const now = clock_.Now();
+    if (loading_.load(std::memory_order_relaxed)) EndLoad();
+    bool is_open = false, is_retry_due = false;
+    {
+      base::MutexLock lock(mu_);
+      Directory& directory = directories_[number];
+      is_open = directory.files != nullptr;
+      is_retry_due = directory.state != DirectoryState::kHealthy && now >= directory.retry_at;
+    }
+    if (is_retry_due) {
+      if (!is_open) OpenDirectory(number);
+      // The next write tells whether it was right.
+      base::MutexLock lock(mu_);
+      if (directories_[number].files != nullptr) {
+        directories_[number].state = DirectoryState::kHealthy;
+      }
+    }
+    if (is_open && now >= next_floor) {
+      KeepFloor(number);
+      next_floor = now + kFloorPeriod;
+    }
+    WriteNext(number);
+  }
+  // The end: what was collected is written, by whoever comes first.
+  AddDeferred();
+  collector_.Seal(base::TimePoint::max());
+  while (collector_.SealedCount() > 0) WriteNext(number);
+}
+
+// False: stop.
+bool DiskTier::Impl::WaitForWork(uint32_t number) {
+  collector_.Seal(clock_.Now() - options_.flush_after);
+  base::MutexLock lock(mu_);
+  auto const has_work = [&]() REQUIRES(mu_) {
+    return !loading_.load(std::memory_order_relaxed) && collector_.SealedCount() > 0 &&
+           (BestDirectory() == number || !AnyHealthy());
+  };
+  if (!stopping_ && !has_work()) work_or_stop_.WaitFor(mu_, kPeriod);
+  return !stopping_;
+}
+
+bool DiskTier::Impl::AnyHealthy() const {
+  return std::any_of(directories_.begin(), directories_.end(), [](const Directory& directory) {
+    return directory.state == DirectoryState::kHealthy;
+  });
+}
+
+// The directory that the next bundle goes to: of those that are not writing, the one that will have
+// read back its share first.
+std::optional<uint32_t> DiskTier::Impl::BestDirectory() const {
+  double fastest = 0;
+  for (Directory const& directory : directories_) {
+    fastest = std::max(fastest, directory.bytes_per_second);
+  }
+  std::optional<uint32_t> best;
+  double best_seconds = 0;
+  for (uint32_t i = 0; i < directories_.size(); ++i) {
+    Directory const& directory = directories_[i];
+    bool const is_ready = directory.state == DirectoryState::kHealthy &&
+                          directory.files != nullptr && !directory.writing;
+    if (!is_ready) continue;
+    // Not measured yet: as fast as the fastest.
+    double const speed = directory.bytes_per_second > 0 ? directory.bytes_per_second
+                         : fastest > 0                  ? fastest
+                                                        : 1;
+    double const seconds = static_cast<double>(directory.used_bytes) / speed;
+    if (best && seconds >= best_seconds) continue;
+    best = i;
+    best_seconds = seconds;
+  }
+  return best;
+}
+
+void DiskTier::Impl::OpenDirectory(uint32_t number) {
+  auto opened =
+      ChunkDirectory::Open({.path = options_.folders[number], .direct = options_.direct}, storage_);
+  if (!opened) {
+    SetState(number, DirectoryState::kRetired, opened.error().message);
+    return;
+  }
+  base::MutexLock lock(mu_);
+  directories_[number].files = std::move(*opened);
+}
+
+void DiskTier::Impl::Load(uint32_t number) {
+  std::shared_ptr<ChunkDirectory> files;
+  {
+    base::MutexLock lock(mu_);
+    files = directories_[number].files;
+  }
+  if (files != nullptr) {
+    std::vector<Doomed> doomed;
+    auto const scanned =
+        files->Scan([&](FoundChunk found) { OnFound(number, std::move(found), doomed); });
+    if (!scanned) SetState(number, DirectoryState::kRetired, scanned.error().message);
+    Remove(doomed);
+  }
+  {
+    base::MutexLock lock(mu_);
+    directories_[number].loaded = true;
+  }
+  EndLoad();
+}
+
+void DiskTier::Impl::OnFound(uint32_t number, FoundChunk found, std::vector<Doomed>& doomed) {
+  bool const is_damaged = !found.is_bad && !found.head;
+  bool const is_foreign =
+      found.head && (found.head->dataset != options_.dataset || found.head->layout != layout_tag_);
+  std::shared_ptr<ChunkDirectory> files;
+  {
+    base::MutexLock lock(mu_);
+    Directory& directory = directories_[number];
+    files = directory.files;
+    directory.used_bytes += found.allocated_bytes;
+    used_bytes_ += found.allocated_bytes;
+    if (found.is_bad || is_damaged) {
+      AddBad(number, found.file, found.allocated_bytes, doomed);
+    } else if (is_foreign) {
+      doomed.push_back({number, found.file, found.allocated_bytes});
+    } else {
+      index_.AddFile({.directory = number,
+                      .id = found.file,
+                      .chunk = found.head->id,
+                      .allocated_bytes = found.allocated_bytes},
+                     found.head->entries, DiskIndex::OtherVersions::kStay);
+    }
+  }
+  if (!is_damaged) return;
+  statistics_.damaged.Add();
+  journal_.Warning("disk: " + files->PathOf(found.file) + " is damaged (" +
+                   found.head.error().message + "), put aside");
+  if (auto renamed = files->PutAside(found.file); !renamed) {
+    journal_.Debug(renamed.error().message);
+  }
+}
+
+// Once all directories are loaded, or have had their time: brings the whole under the budget, and
+// lets reads in.
+void DiskTier::Impl::EndLoad() {
+  std::vector<Doomed> doomed;
+  std::vector<FetchItem> waiting;
+  std::vector<uint32_t> silent;
+  {
+    base::MutexLock lock(mu_);
+    for (uint32_t i = 0; i < directories_.size(); ++i) {
+      if (!directories_[i].loaded) silent.push_back(i);
+    }
+    if (!silent.empty() && clock_.Now() < load_until_) return;
+    DoomEmpty(doomed);
+    uint64_t doomed_bytes = 0;
+    for (Doomed const& file : doomed) doomed_bytes += file.allocated_bytes;
+    for (DiskFileNumber const file : index_.Files()) {
+      if (used_bytes_ - doomed_bytes <= options_.budget_bytes) break;
+      doomed_bytes += index_.Use(file).file.allocated_bytes;
+      Doom(file, doomed);
+    }
+    loading_.store(false, std::memory_order_release);
+    waiting.swap(waiting_);
+  }
+  for (uint32_t const number : silent) {
+    SetState(number, DirectoryState::kRetired, "it does not answer");
+  }
+  Remove(doomed);
+  FetchNow(std::move(waiting));
+}
+
+void DiskTier::Impl::WriteNext(uint32_t number) {
+  std::unique_ptr<DiskBundle> bundle;
+  bool is_hopeless = false;
+  {
+    base::MutexLock lock(mu_);
+    // What is here is not counted yet while it is loaded.
+    if (loading_.load(std::memory_order_relaxed) && !stopping_) return;
+    is_hopeless = !AnyHealthy() || loading_.load(std::memory_order_relaxed);
+    if (!is_hopeless && !stopping_ && BestDirectory() != number) return;
+    bundle = collector_.TakeSealed();
+    if (bundle == nullptr) return;
+    directories_[number].writing = true;
+  }
+  Outcome const outcome = is_hopeless
+                              ? Outcome::kDropped
+                              : Write(*bundle, {.directory = number, .kind = WriteKind::kFetched});
+  if (outcome == Outcome::kDropped) statistics_.skipped.Add(bundle->entries.size());
+  bool give_back = outcome == Outcome::kElsewhere;
+  {
+    base::MutexLock lock(mu_);
+    directories_[number].writing = false;
+    if (give_back && (stopping_ || !AnyHealthy())) {
+      statistics_.skipped.Add(bundle->entries.size());
+      give_back = false;
+    }
+  }
+  if (give_back) {
+    collector_.GiveBack(std::move(bundle));
+  } else {
+    collector_.Finish(std::move(bundle));
+  }
+  AddDeferred();
+  base::MutexLock lock(mu_);
+  work_or_stop_.SignalAll();
+  changed_.SignalAll();
+}
+
+// Whether the budget has room for `bytes` more. Only what is pinned sends others away.
+bool DiskTier::Impl::CanFit(const DiskBundle& bundle, WriteOrder order, uint64_t bytes,
+                            std::vector<Doomed>& doomed) {
+  uint64_t const budget_bytes =
+      options_.budget_bytes - (order.kind == WriteKind::kCompacted ? 0 : reserve_bytes_);
+  bool is_pinned = false;
+  for (ChunkEntry const& entry : bundle.entries) {
+    is_pinned = is_pinned || IsPinned(NameOf(entry.sample, entry.extent));
+  }
+  uint64_t freed_bytes = 0;
+  if (is_pinned && bytes <= budget_bytes) {
+    for (DiskFileNumber const file : index_.Files()) {
+      if (used_bytes_ + bytes - freed_bytes <= budget_bytes) break;
+      if (index_.Use(file).pinned_blocks > 0) continue;
+      freed_bytes += index_.Use(file).file.allocated_bytes;
+      Doom(file, doomed);
+    }
+  }
+  return used_bytes_ + bytes - freed_bytes <= budget_bytes;
+}
+
+uint64_t DiskTier::Impl::FloorBytes(const base::StorageSpace& space) const {
+  return std::min(options_.free_floor_bytes, space.total_bytes / 20);
+}
+
+DiskTier::Impl::Outcome DiskTier::Impl::Write(const DiskBundle& bundle, WriteOrder order) {
+  ChunkHead head{.dataset = options_.dataset, .layout = layout_tag_, .entries = bundle.entries};
+  if (auto placed = PlacePayload(head); !placed) return Outcome::kDropped;
+  head.id = CommonPrefix(head.entries.front().sample, head.entries.back().sample);
+  uint64_t const bytes = ChunkDirectory::AllocatedBytes(head.file_bytes);
+  std::shared_ptr<ChunkDirectory> files;
+  std::vector<Doomed> doomed;
+  {
+    base::MutexLock lock(mu_);
+    Directory const& directory = directories_[order.directory];
+    files = directory.files;
+    bool const is_ready = directory.state == DirectoryState::kHealthy && files != nullptr;
+    if (!is_ready) return Outcome::kElsewhere;
+    if (!CanFit(bundle, order, bytes, doomed)) return Outcome::kDropped;
+  }
+  Remove(doomed);
+  doomed.clear();
+  auto const space = files->Space();
+  if (space && space->free_bytes < FloorBytes(*space) + bytes) {
+    SetState(order.directory, DirectoryState::kFull, "its file system has no more room");
+    return Outcome::kElsewhere;
+  }
+  {
+    base::MutexLock lock(mu_);
+    if (used_bytes_ + bytes > options_.budget_bytes) return Outcome::kDropped;
+    used_bytes_ += bytes;
+    directories_[order.directory].used_bytes += bytes;
+  }
+  Image image(head.file_bytes);
+  Fill(head, bundle, image.bytes());
+  base::TimePoint const started = clock_.Now();
+  auto const written = files->Write(image.bytes());
+  base::TimePoint const now = clock_.Now();
+  {
+    base::MutexLock lock(mu_);
+    Directory& directory = directories_[order.directory];
+    uint64_t const taken_bytes = written ? written->allocated_bytes : 0;
+    used_bytes_ += taken_bytes - bytes;
+    directory.used_bytes += taken_bytes - bytes;
+    if (written) {
+      double const seconds = std::max(1e-6, std::chrono::duration<double>(now - started).count());
+      double const speed = static_cast<double>(bytes) / seconds;
+      double& average = directory.bytes_per_second;
+      average = average == 0 ? speed : 0.9 * average + 0.1 * speed;
+      AddWritten(head,
+                 {.directory = order.directory,
+                  .id = written->file,
+                  .chunk = head.id,
+                  .allocated_bytes = taken_bytes},
+                 order.kind);
+      DoomEmpty(doomed);
+    }
+  }
+  if (!written) {
+    bool const is_full = IsFullError(written.error());
+    SetState(order.directory, is_full ? DirectoryState::kFull : DirectoryState::kRetired,
+             written.error().message);
+    return Outcome::kElsewhere;
+  }
+  last_progress_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  if (order.kind == WriteKind::kFetched) {
+    statistics_.written.Add(head.entries.size());
+    statistics_.written_bytes.Add(bundle.bytes.size());
+  }
+  SetState(order.directory, DirectoryState::kHealthy, "");
+  Remove(doomed);
+  return Outcome::kDone;
+}
+
+void DiskTier::Impl::AddWritten(const ChunkHead& head, const DiskFile& file, WriteKind kind) {
+  std::vector<BlockName> gone;
+  if (kind == WriteKind::kCompacted) {  // what was evicted meanwhile stays so
+    for (ChunkEntry const& entry : head.entries) {
+      BlockName const name{NameOf(entry.sample, entry.extent), entry.tag};
+      if (!index_.Find(name)) gone.push_back(name);
+    }
+  }
+  index_.AddFile(file, head.entries,
+                 kind == WriteKind::kFetched ? DiskIndex::OtherVersions::kDie
+                                             : DiskIndex::OtherVersions::kStay);
+  for (BlockName const& name : gone) index_.Remove(name);
+  if (pins_.empty()) return;
+  for (ChunkEntry const& entry : head.entries) {
+    BlockName const name{NameOf(entry.sample, entry.extent), entry.tag};
+    if (IsPinned(name.name)) index_.SetPinned(name, true);
+  }
+}
+
+// When others fill the file system, ours make way.
+void DiskTier::Impl::KeepFloor(uint32_t number) {
+  std::shared_ptr<ChunkDirectory> files;
+  {
+    base::MutexLock lock(mu_);
+    files = directories_[number].files;
+  }
+  auto const space = files->Space();
+  if (!space) return;
+  uint64_t const floor_bytes = FloorBytes(*space);
+  if (space->free_bytes >= floor_bytes) return;
+  uint64_t freed_bytes = 0;
+  std::vector<Doomed> doomed;
+  {
+    base::MutexLock lock(mu_);
+    for (DiskFileNumber const file : index_.Files()) {
+      if (space->free_bytes + freed_bytes >= floor_bytes) break;
+      DiskFileUse const& use = index_.Use(file);
+      if (use.file.directory != number || use.pinned_blocks > 0) continue;
+      freed_bytes += use.file.allocated_bytes;
+      Doom(file, doomed);
+    }
+  }
+  if (!doomed.empty()) {
+    journal_.Warning("disk: " + files->path() + ": others need the room, " +
+                     std::to_string(doomed.size()) + " chunk files evicted");
+  }
+  Remove(doomed);
+}
+
+}  // namespace stokefs::cache
