@@ -10,10 +10,9 @@
 namespace stokefs::cache {
 namespace {
 
-// Opening takes microseconds while the disk answers: a few threads that may wait for one that does
-// not, and one that keeps background reads out of the way of demand.
-constexpr size_t kDemandOpeners = 4;
-constexpr size_t kBackgroundOpeners = 1;
+// Opening takes microseconds while the disk answers; so a few that may wait for one that does not.
+constexpr size_t kOpeners = 5;
+constexpr size_t kBackgroundOpenersMax = 1;
 
 bool IsOutOfDescriptors(const base::Error& error) {
   return error.Errno() == EMFILE || error.Errno() == ENFILE;
@@ -65,12 +64,10 @@ ChunkFileReader::ChunkFileReader(Options options, base::Storage& storage,
       storage_(storage),
       open_files_(options_.open_files_max),
       reader_(std::move(reader)),
-      demand_openers_({.name = "disk-open",
-                       .threads_max = kDemandOpeners,
-                       .queue_count_max = options_.reads_max}),
-      background_openers_({.name = "disk-open",
-                           .threads_max = kBackgroundOpeners,
-                           .queue_count_max = options_.reads_max}) {}
+      openers_({.name = "disk-open",
+                .threads_max = kOpeners,
+                .queue_count_max = options_.reads_max,
+                .background_threads_max = kBackgroundOpenersMax}) {}
 
 void ChunkFileReader::Read(std::vector<ChunkRead> reads) {
   std::vector<base::BlockRead> ready;
@@ -109,9 +106,10 @@ void ChunkFileReader::OpenLater(base::ReadPriority priority, std::vector<ChunkRe
     job->Refuse(code);
     return;
   }
-  base::ThreadPool& openers =
-      priority == base::ReadPriority::kDemand ? demand_openers_ : background_openers_;
-  if (openers.TrySubmit([this, job] { OpenAndSubmit(*job); })) return;
+  auto const work_priority = priority == base::ReadPriority::kDemand
+                                 ? base::WorkPriority::kNormal
+                                 : base::WorkPriority::kBackground;
+  if (openers_.TrySubmit([this, job] { OpenAndSubmit(*job); }, work_priority)) return;
   NoteOpened(*job);
   job->Refuse(std::errc::resource_unavailable_try_again);
 }
@@ -183,11 +181,8 @@ bool ChunkFileReader::Stop(std::chrono::milliseconds limit) {
     auto const now = std::chrono::steady_clock::now();
     return std::chrono::ceil<std::chrono::milliseconds>(std::max(end, now) - now);
   };
-  bool all_ended = true;
-  for (auto* pool : {&demand_openers_, &background_openers_}) {
-    all_ended = pool->Stop(left()) && all_ended;
-  }
-  return reader_->Stop(left()) && all_ended;
+  bool const all_opened = openers_.Stop(left());
+  return reader_->Stop(left()) && all_opened;
 }
 
 }  // namespace stokefs::cache

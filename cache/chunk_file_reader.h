@@ -1,8 +1,8 @@
 // Reads of chunk files by their id: finds each one's descriptor, or opens it, and hands the reads
 // to the device's reader.
 //
-// Opening can hang with the disk, so threads of its own do that, some of them for demand alone.
-// Owns the block reader and the descriptors. Thread-safe; Read does not block.
+// Opening can hang with the disk, so threads of its own do that, all but one of them for demand
+// alone. Owns the block reader and the descriptors. Thread-safe; Read does not block.
 #pragma once
 
 #include <chrono>
@@ -64,8 +64,7 @@ class ChunkFileReader {
 
   // Last, because their threads use all of the above. The openers use the reader.
   const std::unique_ptr<base::BlockReader> reader_;
-  base::ThreadPool demand_openers_;
-  base::ThreadPool background_openers_;
+  base::ThreadPool openers_;
 };
 
 }  // namespace stokefs::cache
