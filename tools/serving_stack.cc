@@ -97,14 +97,26 @@ base::Status ServingStack::Build() {
       std::move(*for_origin), *catalog_, clock_);
   dropper_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "page-dropper"}, dropper_);
+  read_ahead_ = std::make_unique<cache::ReadAhead>(
+      cache::ReadAhead::Options{.extent_bytes = config.large_file_bytes,
+                                .memory_bytes = config.memory},
+      *catalog_, *catalog_,
+      [this](std::span<const cache::BlockKey> keys, cache::RoomRule rule,
+             cache::PrefetchDone done) {
+        return read_path_->Prefetch(keys, rule, std::move(done));
+      },
+      clock_);
+  read_ahead_events_ = std::make_unique<cache::ReadEventQueue>(
+      cache::ReadEventQueue::Options{.name = "read-ahead"}, *read_ahead_);
   read_path_ = std::make_unique<cache::ReadPath>(
       cache::ReadPath::Options{.extent_bytes = config.large_file_bytes,
                                .read_deadline = config.origin_deadline,
                                .parked_count_max = config.parked_reads},
       *catalog_, *memory_,
-      std::vector<cache::ReadPath::Source>{
-          {.source = origin_.get(), .deadline = config.origin_deadline}},
-      std::vector<cache::ReadEventQueue*>{dropper_events_.get()}, clock_);
+      std::vector<cache::ReadPath::Source>{{.source = origin_.get(),
+                                            .deadline = config.origin_deadline,
+                                            .background_count_max = config.origin_threads}},
+      std::vector<cache::ReadEventQueue*>{dropper_events_.get(), read_ahead_events_.get()}, clock_);
 
   auto dataset = fs::DatasetMount::Mount(
       {.mount_point = config.mount_point,
@@ -173,10 +185,12 @@ bool ServingStack::End() {
   // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
   kernel_.Attach(nullptr);
   if (dropper_events_ != nullptr) dropper_events_->Drain();
+  if (read_ahead_events_ != nullptr) read_ahead_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
+  read_ahead_events_.reset();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
   return ended;
 }
@@ -216,7 +230,13 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
              .errors = reads.errors.Value(),
              .timeouts = reads.timeouts.Value(),
              .refused = reads.refused.Value(),
-             .joined = reads.joined.Value()};
+             .joined = reads.joined.Value(),
+             .prefetched = reads.prefetched.Value(),
+             .prefetch_errors = reads.prefetch_errors.Value()};
+  cache::ReadAheadStatistics const& ahead = read_ahead_->Statistics();
+  s.read_ahead = {.prefetched = ahead.prefetched.Value(),
+                  .used = ahead.used.Value(),
+                  .wasted = ahead.wasted.Value()};
   s.latency_us = {.read_p50 = reads.latency.QuantileUs(0.5),
                   .read_p99 = reads.latency.QuantileUs(0.99)};
   cache::OriginStatistics const& origin = origin_->Statistics();
@@ -244,7 +264,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.page_cache = NameOf(inputs_.config.page_cache);
   s.page_cache_dropping = DropWanted();
   s.page_cache_dropped = dropper_.DroppedCount();
-  s.events_dropped = dropper_events_->DroppedCount();
+  s.events_dropped = dropper_events_->DroppedCount() + read_ahead_events_->DroppedCount();
   s.pid = getpid();
   s.uptime_s = std::chrono::duration<double>(clock_.Now() - started_).count();
   s.version = kVersion;

@@ -13,6 +13,7 @@
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_directory.h"
+#include "cache/read_ahead.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
 #include "fs/control_mount.h"
@@ -65,6 +66,8 @@ class ServingStack {
   fs::ChangeForwarder changes_{kernel_};
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
+  std::unique_ptr<cache::ReadAhead> read_ahead_;
+  std::unique_ptr<cache::ReadEventQueue> read_ahead_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;
