@@ -22,6 +22,9 @@ using std::chrono::milliseconds;
 
 // How often deadlines are looked at: a late read is answered at most this much later.
 constexpr milliseconds kTick{20};
+// A longer gap between two ticks means that the process did not run, and counts as this much. A
+// machine that is only busy delays no tick by 25 of them.
+constexpr milliseconds kClockStepMax{500};
 // How long an end waits for threads that may be stuck in the origin.
 constexpr milliseconds kStopLimit{1500};
 constexpr size_t kParkedShown = 8;
@@ -62,7 +65,8 @@ std::string ControlLink(const std::string& control_path, const std::string& moun
 ServingStack::ServingStack(DaemonInputs inputs, base::Journal& journal)
     : inputs_(std::move(inputs)),
       journal_(journal),
-      started_(clock_.Now()),
+      clock_(steady_clock_, kClockStepMax),
+      started_(steady_clock_.Now()),
       page_cache_room_bytes_(PageCacheRoomBytes()),
       dropper_(kernel_, reads_in_flight_, [this] { return DropWanted(); }) {}
 
@@ -164,6 +168,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
   on_control_lost_ = std::move(on_control_lost);
   catalog_->Start(&changes_);
   ticker_ = std::make_unique<base::Ticker>("deadlines", kTick, [this] {
+    clock_.Tick();
     read_path_->Tick();
     dataset_->Tick();
   });
@@ -266,7 +271,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.page_cache_dropped = dropper_.DroppedCount();
   s.events_dropped = dropper_events_->DroppedCount() + read_ahead_events_->DroppedCount();
   s.pid = getpid();
-  s.uptime_s = std::chrono::duration<double>(clock_.Now() - started_).count();
+  s.uptime_s = std::chrono::duration<double>(steady_clock_.Now() - started_).count();
   s.version = kVersion;
   return s;
 }

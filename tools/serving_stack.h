@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/journal.h"
+#include "base/running_clock.h"
 #include "cache/catalog.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
@@ -52,7 +53,8 @@ class ServingStack {
 
   const DaemonInputs inputs_;
   base::Journal& journal_;
-  const base::SteadyClock clock_;
+  const base::SteadyClock steady_clock_;
+  base::RunningClock clock_;  // of deadlines
   const base::TimePoint started_;
   const uint64_t page_cache_room_bytes_;  // what the kernel can cache at the very most
   std::function<void()> on_control_lost_;
