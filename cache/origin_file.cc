@@ -47,6 +47,10 @@ base::Status CheckVersion(int fd, const FileVersion& expected) {
 base::Error Judge(base::Error error) {
   if (error.Errno() == ELOOP) error.code = std::errc{ESTALE};  // a link took a component's place
   if (error.code == std::errc::not_a_directory) error.code = std::errc::no_such_file_or_directory;
+  // Out of descriptors: says nothing of the file, and others give some back.
+  bool const is_short = error.code == std::errc::too_many_files_open ||
+                        error.code == std::errc::too_many_files_open_in_system;
+  if (is_short) error.code = std::errc::resource_unavailable_try_again;
   return error;
 }
 

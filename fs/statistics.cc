@@ -138,7 +138,13 @@ std::string ToJson(const Snapshot& s) {
         {"errors", s.reads.errors},
         {"timeouts", s.reads.timeouts},
         {"refused", s.reads.refused},
-        {"joined", s.reads.joined}}},
+        {"joined", s.reads.joined},
+        {"prefetched", s.reads.prefetched},
+        {"prefetch_errors", s.reads.prefetch_errors}}},
+      {"read_ahead",
+       {{"prefetched", s.read_ahead.prefetched},
+        {"used", s.read_ahead.used},
+        {"wasted", s.read_ahead.wasted}}},
       {"hit_ratio", Optional(s.HitRatio())},
       {"jobs", jobs},
       {"origin",
@@ -202,6 +208,13 @@ std::string ToPrometheus(const Snapshot& s) {
   text.Counter("read_errors_total", "Reads answered with an errno.", s.reads.errors);
   text.Counter("read_timeouts_total", "Reads that passed their deadline.", s.reads.timeouts);
   text.Counter("read_refused_total", "Reads refused because too many waited.", s.reads.refused);
+  text.Counter("prefetched_total", "Blocks fetched ahead of their readers.", s.reads.prefetched);
+  text.Counter("prefetch_errors_total", "Blocks that could not be fetched ahead.",
+               s.reads.prefetch_errors);
+  text.Counter("read_ahead_blocks_total", "Blocks fetched for who reads in order.",
+               s.read_ahead.prefetched);
+  text.Counter("read_ahead_used_total", "Of those, read.", s.read_ahead.used);
+  text.Counter("read_ahead_wasted_total", "Of those, not read in time.", s.read_ahead.wasted);
   text.Counter("origin_reads_total", "Samples or extents fetched from the origin.", s.origin.reads);
   text.Counter("origin_bytes_total", "Bytes fetched from the origin.", s.origin.bytes);
   text.Counter("origin_errors_total", "Fetches from the origin that failed.", s.origin.errors);

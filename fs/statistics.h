@@ -56,7 +56,11 @@ struct Snapshot {
   struct {  // first reads of a sample, by the tier that served them; bytes of all reads
     uint64_t samples = 0, bytes = 0, memory = 0, disk = 0, peer = 0, origin = 0;
     uint64_t errors = 0, timeouts = 0, refused = 0, joined = 0;
+    uint64_t prefetched = 0, prefetch_errors = 0;  // blocks fetched ahead, for whomever
   } reads;
+  struct {  // blocks that were fetched because somebody reads in order
+    uint64_t prefetched = 0, used = 0, wasted = 0;
+  } read_ahead;
   std::vector<JobSnapshot> jobs;
   struct {  // reads: samples or extents fetched
     uint64_t reads = 0, bytes = 0, errors = 0, stale = 0, read_p50_us = 0, read_p99_us = 0;

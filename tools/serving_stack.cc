@@ -24,6 +24,9 @@ using std::chrono::milliseconds;
 
 // How often deadlines are looked at: a late read is answered at most this much later.
 constexpr milliseconds kTick{20};
+// A longer gap between two ticks means that the process did not run, and counts as this much. A
+// machine that is only busy delays no tick by 25 of them.
+constexpr milliseconds kClockStepMax{500};
 // How long an end waits for threads that may be stuck in the origin.
 constexpr milliseconds kStopLimit{1500};
 // The same for commands, by when nothing is left that could hold them but a disk.
@@ -82,7 +85,8 @@ std::string ControlLink(const std::string& control_path, const std::string& moun
 ServingStack::ServingStack(DaemonInputs inputs, base::Journal& journal)
     : inputs_(std::move(inputs)),
       journal_(journal),
-      started_(clock_.Now()),
+      clock_(steady_clock_, kClockStepMax),
+      started_(steady_clock_.Now()),
       page_cache_room_bytes_(PageCacheRoomBytes()),
       dropper_(kernel_, reads_in_flight_, [this] { return DropWanted(); }) {}
 
@@ -117,16 +121,29 @@ base::Status ServingStack::Build() {
                        .deadline = kDiskDeadline,
                        .background_count_max = kDiskBackgroundCount});
   }
-  sources.push_back({.source = origin_.get(), .deadline = config.origin_deadline});
+  sources.push_back({.source = origin_.get(),
+                     .deadline = config.origin_deadline,
+                     .background_count_max = config.origin_threads});
   dropper_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "page-dropper"}, dropper_);
+  read_ahead_ = std::make_unique<cache::ReadAhead>(
+      cache::ReadAhead::Options{.extent_bytes = config.large_file_bytes,
+                                .memory_bytes = config.memory},
+      *catalog_, *catalog_,
+      [this](std::span<const cache::BlockKey> keys, cache::RoomRule rule,
+             cache::PrefetchDone done) {
+        return read_path_->Prefetch(keys, rule, std::move(done));
+      },
+      clock_);
+  read_ahead_events_ = std::make_unique<cache::ReadEventQueue>(
+      cache::ReadEventQueue::Options{.name = "read-ahead"}, *read_ahead_);
   read_path_ = std::make_unique<cache::ReadPath>(
       cache::ReadPath::Options{.extent_bytes = config.large_file_bytes,
                                .read_deadline = config.origin_deadline,
                                .parked_count_max = config.parked_reads,
                                .sink = disk_.get()},
       *catalog_, *memory_, std::move(sources),
-      std::vector<cache::ReadEventQueue*>{dropper_events_.get()}, clock_);
+      std::vector<cache::ReadEventQueue*>{dropper_events_.get(), read_ahead_events_.get()}, clock_);
 
   steering_ = std::make_unique<Steering>(
       Steering::Parts{.source = config.source,
@@ -214,6 +231,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
   on_control_lost_ = std::move(on_control_lost);
   catalog_->Start(&changes_);
   ticker_ = std::make_unique<base::Ticker>("deadlines", kTick, [this] {
+    clock_.Tick();
     read_path_->Tick();
     dataset_->Tick();
   });
@@ -239,10 +257,12 @@ bool ServingStack::End() {
   // No notification may meet a closed connection, or wait for a READ that nobody answers any more.
   kernel_.Attach(nullptr);
   if (dropper_events_ != nullptr) dropper_events_->Drain();
+  if (read_ahead_events_ != nullptr) read_ahead_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
+  read_ahead_events_.reset();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
   if (disk_ != nullptr) ended = disk_->Stop(kStopLimit) && ended;
   if (steering_ != nullptr) ended = steering_->Stop(kSteeringStopLimit) && ended;
@@ -313,7 +333,13 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
              .errors = reads.errors.Value(),
              .timeouts = reads.timeouts.Value(),
              .refused = reads.refused.Value(),
-             .joined = reads.joined.Value()};
+             .joined = reads.joined.Value(),
+             .prefetched = reads.prefetched.Value(),
+             .prefetch_errors = reads.prefetch_errors.Value()};
+  cache::ReadAheadStatistics const& ahead = read_ahead_->Statistics();
+  s.read_ahead = {.prefetched = ahead.prefetched.Value(),
+                  .used = ahead.used.Value(),
+                  .wasted = ahead.wasted.Value()};
   s.latency_us = {.read_p50 = reads.latency.QuantileUs(0.5),
                   .read_p99 = reads.latency.QuantileUs(0.99)};
   cache::OriginStatistics const& origin = origin_->Statistics();
@@ -342,9 +368,9 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.page_cache = NameOf(inputs_.config.page_cache);
   s.page_cache_dropping = DropWanted();
   s.page_cache_dropped = dropper_.DroppedCount();
-  s.events_dropped = dropper_events_->DroppedCount();
+  s.events_dropped = dropper_events_->DroppedCount() + read_ahead_events_->DroppedCount();
   s.pid = getpid();
-  s.uptime_s = std::chrono::duration<double>(clock_.Now() - started_).count();
+  s.uptime_s = std::chrono::duration<double>(steady_clock_.Now() - started_).count();
   s.version = kVersion;
   return s;
 }

@@ -10,6 +10,7 @@
 #include "base/executor.h"
 #include "base/journal.h"
 #include "base/real_storage.h"
+#include "base/running_clock.h"
 #include "cache/catalog.h"
 #include "cache/catalog_blocks.h"
 #include "cache/disk_tier.h"
@@ -17,6 +18,7 @@
 #include "cache/memory_tier.h"
 #include "cache/origin_source.h"
 #include "cache/preload.h"
+#include "cache/read_ahead.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
 #include "fs/control_mount.h"
@@ -58,7 +60,8 @@ class ServingStack {
 
   const DaemonInputs inputs_;
   base::Journal& journal_;
-  const base::SteadyClock clock_;
+  const base::SteadyClock steady_clock_;
+  base::RunningClock clock_;  // of deadlines
   const base::TimePoint started_;
   const uint64_t page_cache_room_bytes_;  // what the kernel can cache at the very most
   std::function<void()> on_control_lost_;
@@ -75,6 +78,8 @@ class ServingStack {
   fs::ChangeForwarder changes_{kernel_};
   fs::PageDropper dropper_;
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
+  std::unique_ptr<cache::ReadAhead> read_ahead_;
+  std::unique_ptr<cache::ReadEventQueue> read_ahead_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
   std::unique_ptr<Steering> steering_;
   std::unique_ptr<cache::Preload> preload_;  // null: no disk tier

@@ -88,6 +88,7 @@ class Page {
                       Text(now_, {"version"}));
     Dataset();
     Reads();
+    ReadAhead();
     Origin();
     Tiers();
     Jobs();
@@ -141,6 +142,14 @@ class Page {
     Line("hit ratio", Ratio(Number(now_, {"hit_ratio"})));
     Line("latency", "p50 " + Microseconds(Number(now_, {"latency_us", "read_p50"})) + ", p99 " +
                         Microseconds(Number(now_, {"latency_us", "read_p99"})));
+  }
+
+  void ReadAhead() {
+    auto const prefetched = Number(now_, {"read_ahead", "prefetched"});
+    if (!prefetched || *prefetched == 0) return;
+    Line("read-ahead", Count(prefetched) + " blocks" + Rate({"read_ahead", "prefetched"}, Count) +
+                           ", " + Count(Number(now_, {"read_ahead", "used"})) + " used, " +
+                           Count(Number(now_, {"read_ahead", "wasted"})) + " wasted");
   }
 
   void Origin() {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <fstream>
 #include <future>
 #include <latch>
+#include <vector>
 
 #include "cache/open_beneath.h"
 #include "cache/origin_file.h"
@@ -282,6 +284,27 @@ TEST_F(OriginDirectoryTest, AHungOriginRefusesWhatItCannotQueueAndStopGivesUp) {
   EXPECT_TRUE(origin().Stop(std::chrono::seconds(60)));
   EXPECT_TRUE(stuck.get().has_value());
   EXPECT_EQ(bytes_, "hello");
+}
+
+TEST_F(OriginDirectoryTest, WithoutAFreeDescriptorAFetchIsToBeTriedAgain) {
+  Write("f", "hello");
+  Add(kNode, "f");
+  EXPECT_EQ(Fetch({kNode, 0}, 5), 0);  // the origin stands, its thread runs
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit const few{.rlim_cur = 64, .rlim_max = before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<base::UniqueFd> taken;
+  for (;;) {
+    base::UniqueFd fd(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0));
+    if (!fd.Valid()) break;
+    taken.push_back(std::move(fd));
+  }
+  EXPECT_EQ(Fetch({kNode, 0}, 5), EAGAIN);
+  EXPECT_TRUE(locator_.Stale().empty());
+  taken.pop_back();
+  EXPECT_EQ(Fetch({kNode, 0}, 5), 0);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 // Four threads: background fetches may occupy three of them, whatever waits.

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
+#include "base/running_clock.h"
 #include "cache/digest.h"
 #include "tests/cache/read_path_fixture.h"
 
@@ -233,6 +236,25 @@ TEST_F(ReadPathTest, AReadIsAnsweredAtItsDeadlineExactlyOnce) {
   origin_.AnswerNext();
   EXPECT_EQ(read->done_count, 1);
   EXPECT_EQ(Read(kSmall, 0, 10)->Errno(), 0);
+}
+
+TEST_F(ReadPathTest, TimeInWhichTheProcessDidNotRunCostsNoReadItsDeadline) {
+  base::RunningClock running(clock_, std::chrono::milliseconds(500));
+  ReadPath path(options_, layout_, *memory_, sources_, observers_, running);
+  std::vector<int> answers;
+  auto const tick = [&](base::Duration after) {
+    clock_.Advance(after);
+    running.Tick();
+    path.Tick();
+  };
+  path.Read({.node = kSmall, .size_bytes = 10}, [&](const base::Result<ReadReply>& reply) {
+    answers.push_back(reply ? 0 : reply.error().Errno());
+  });
+  tick(std::chrono::milliseconds(20));
+  tick(std::chrono::hours(1));  // stopped
+  EXPECT_TRUE(answers.empty());
+  origin_.AnswerNext();
+  EXPECT_EQ(answers, std::vector{0});
 }
 
 TEST_F(ReadPathTest, ALaterReaderHasItsOwnDeadline) {

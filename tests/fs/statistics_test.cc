@@ -18,6 +18,7 @@ TEST(Statistics, HaveAllThatProgramsRelyOn) {
   snapshot.reads.samples = 4;
   snapshot.reads.memory = 3;
   snapshot.reads.origin = 1;
+  snapshot.read_ahead = {.prefetched = 7, .used = 5, .wasted = 1};
   snapshot.jobs.push_back({.name = "job",
                            .root = "train",
                            .active = true,
@@ -30,6 +31,8 @@ TEST(Statistics, HaveAllThatProgramsRelyOn) {
   for (const char* key : {"samples", "bytes", "memory", "disk", "origin"}) {
     EXPECT_TRUE(json.at("reads").at(key).is_number_unsigned()) << key;
   }
+  for (const char* key : {"prefetched", "prefetch_errors"}) EXPECT_EQ(json.at("reads").at(key), 0);
+  EXPECT_EQ(json.at("read_ahead"), Json({{"prefetched", 7}, {"used", 5}, {"wasted", 1}}));
   EXPECT_DOUBLE_EQ(json.at("hit_ratio"), 0.75);
   Json const& job = json.at("jobs").at(0);
   EXPECT_EQ(job.at("name"), "job");

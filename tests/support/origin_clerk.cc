@@ -37,6 +37,7 @@ void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t byt
     Time const due = Due(kind, bytes, now);
     if (due > now) {
       late_.emplace(due, std::move(work));
+      most_at_once_ = std::max(most_at_once_, late_.size());
       wake_.notify_one();
       return;
     }
@@ -110,7 +111,8 @@ std::string OriginClerk::Counters() const {
   for (size_t i = 0; i < kRequestKindCount; i++) {
     out << (i > 0 ? ", \"" : "{\"") << kKindName[i] << "\": " << counts_[i];
   }
-  out << ", \"bytes\": " << bytes_ << ", \"hung\": " << hung_.size() << "}";
+  out << ", \"bytes\": " << bytes_ << ", \"hung\": " << hung_.size()
+      << ", \"most_at_once\": " << most_at_once_ << "}";
   return out.str();
 }
 

@@ -57,7 +57,8 @@ class OriginClerk {
   //   short PATH           reads of PATH give half of what was asked (legal: POSIX lets them)
   //   cut PATH             PATH ends at half of the size that stat tells (a broken origin)
   //   heal                 forgets all fail, short and cut
-  //   counters             JSON: requests by kind, bytes read, hung now
+  //   counters             JSON: requests by kind, bytes read, hung now, and the most that were
+  //                        delayed at once
   //   opened PATH          how often PATH was opened, as a number
   std::string Command(const std::string& line);
 
@@ -79,6 +80,7 @@ class OriginClerk {
   std::mutex mu_;  // guards everything below but the thread
   std::condition_variable wake_;
   std::multimap<Time, Work> late_;
+  size_t most_at_once_ = 0;  // of late_
   std::vector<Work> hung_;
   bool stop_ = false;
   bool hang_all_ = false;

@@ -8,6 +8,7 @@ namespace {
 constexpr const char* kStats = R"({
  "dataset": {"digest": "00ff", "samples": 60000, "bytes": 36000000, "chunks": 13},
  "reads": {"samples": 1000, "bytes": 600000, "memory": 750, "disk": 0, "origin": 250},
+ "read_ahead": {"prefetched": 1200, "used": 1100, "wasted": 50},
  "hit_ratio": 0.75,
  "jobs": [{"name": "python3", "root": "train", "active": true,
            "epochs": [{"index": 0, "samples": 1000, "progress": 0.5, "hit_ratio": null,
@@ -28,9 +29,9 @@ TEST(StatsText, SaysWhatAPersonAsksFor) {
   for (const char* part :
        {"/mnt, process 42, up 1 min 1 s", "60,000 samples, 34.3 MiB, 13 chunks, digest 00ff",
         "5 of 12 folders", "memory 750 (75.0%)", "origin 250 (25.0%)", "hit ratio  0.750",
-        "p50 12 us, p99 3.4 ms", "250 reads, 146.5 KiB, 2 errors", "1.0 MiB of 4.0 MiB (25.0%)",
-        "/ssd0", "page cache auto", "python3 train", "50.0%", "recognised", "1 reads wait",
-        "train/1.png at 4096 for 77"})
+        "p50 12 us, p99 3.4 ms", "read-ahead 1,200 blocks, 1,100 used, 50 wasted",
+        "250 reads, 146.5 KiB, 2 errors", "1.0 MiB of 4.0 MiB (25.0%)", "/ssd0", "page cache auto",
+        "python3 train", "50.0%", "recognised", "1 reads wait", "train/1.png at 4096 for 77"})
     EXPECT_NE(text->find(part), std::string::npos) << part << " in\n" << *text;
 }
 
