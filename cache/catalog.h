@@ -70,6 +70,8 @@ class Catalog final : public BlockLayout, public OriginLocator, public SampleOrd
     std::string folder;  // where it is kept (created); empty: not kept
     // Absolute names of SOURCE, for links into it; Open puts its canonical one in front.
     std::vector<std::string> source_paths;
+    // What a kept catalog must be of to be used; empty: the first of source_paths.
+    std::string identity = {};
     uint64_t extent_bytes = 1u << 20;  // larger files are laid out in extents, outside chunks
     ChunkLayoutOptions layout;
     size_t scan_threads = 8;

@@ -8,6 +8,11 @@
 namespace stokefs::cache {
 namespace {
 
+std::string IdentityOf(const Catalog::Options& options) {
+  if (!options.identity.empty() || options.source_paths.empty()) return options.identity;
+  return options.source_paths.front();
+}
+
 // A dataset that keeps changing is summed up (0.3 s for a million files) and written (100 MB)
 // no more often than this.
 constexpr std::chrono::seconds kSummaryIntervalMin(1);
@@ -23,7 +28,7 @@ Catalog::Impl::Impl(Options options, std::unique_ptr<FolderLister> lister, const
                     base::Journal& journal, const base::Clock& clock)
     : options_(std::move(options)),
       lister_(std::move(lister)),
-      source_({.path = options_.source_paths.empty() ? "" : options_.source_paths.front(),
+      source_({.path = IdentityOf(options_),
                .root_inode = root.inode,
                .layout = options_.layout,
                .extent_bytes = options_.extent_bytes}),

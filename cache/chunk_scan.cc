@@ -131,17 +131,25 @@ class Scan {
     }
   }
 
+  void SetStatus(base::Status status) EXCLUDES(mu_) {
+    base::MutexLock lock(mu_);
+    status_ = std::move(status);
+  }
+
   void ScanFolder(size_t index) {
     std::string const folder = options_.path + "/" + ChunkFolderName(index);
     auto const list = [&] { return storage_.ListFiles(folder); };
     base::Result<std::vector<base::StoredFile>> const files = WithDescriptors(list);
     if (!files) {
       if (files.error().Errno() == ENOENT) return;  // gone since it was listed
-      base::MutexLock lock(mu_);
-      status_ = tl::unexpected(files.error());
+      SetStatus(tl::unexpected(files.error()));
       return;
     }
     for (base::StoredFile const& file : *files) {
+      if (options_.gives_up()) {
+        SetStatus(base::Fail(std::errc::operation_canceled, "scan"));
+        return;
+      }
       std::optional<ChunkFileName> const name = ParseChunkFileName(index, file.name);
       if (name && !options_.skips(name->id)) Look(folder + "/" + file.name, file, *name);
     }

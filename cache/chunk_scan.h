@@ -15,10 +15,11 @@ struct ChunkScanOptions {
   bool direct = false;                     // heads past the page cache
   std::function<bool(uint64_t id)> skips;  // files that are not to be visited, nor removed
   std::function<void()> free_descriptors;  // called when there are none left
+  std::function<bool()> gives_up;          // asked before each file; then the result is ECANCELED
   size_t threads = 8;
 };
 
-// ChunkDirectory::Scan. `skips` and `free_descriptors` are called on any thread.
+// ChunkDirectory::Scan. The options' functions are called on any thread.
 base::Status ScanChunks(const ChunkScanOptions& options, base::Storage& storage,
                         const std::function<void(FoundChunk)>& visit);
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "cache/byte_codec.h"
+#include "cache/stat_codec.h"
 
 namespace stokefs::cache {
 namespace {
@@ -38,16 +39,7 @@ void PutEntry(ByteWriter& body, const FolderListing& listing, size_t index) {
   OriginStat const& stat = listing.Stat(index);
   body.Put(static_cast<uint8_t>(name.size()));
   body.PutBytes(name);
-  body.Put(static_cast<uint8_t>(stat.type));
-  body.Put(stat.permissions);
-  body.Put(stat.user_id);
-  body.Put(stat.group_id);
-  body.Put(stat.link_count);
-  body.Put(stat.device);
-  body.Put(stat.size_bytes);
-  body.Put(stat.inode);
-  body.Put(stat.mtime_ns);
-  body.Put(stat.ctime_ns);
+  PutStat(body, stat);
   if (stat.type != FileType::kSymlink) return;
   STOKEFS_CHECK(stat.size_bytes == listing.Target(index).size());
   body.PutBytes(listing.Target(index));
@@ -57,19 +49,8 @@ void PutEntry(ByteWriter& body, const FolderListing& listing, size_t index) {
 bool GetEntry(ByteReader& body, std::string_view previous_name, FolderListing& into) {
   std::string_view const name = body.GetBytes(body.Get<uint8_t>());
   if (!FolderListing::IsName(name) || name <= previous_name) return false;
-  auto const type = body.Get<uint8_t>();
   OriginStat stat;
-  stat.type = static_cast<FileType>(type);
-  stat.permissions = body.Get<uint16_t>();
-  stat.user_id = body.Get<uint32_t>();
-  stat.group_id = body.Get<uint32_t>();
-  stat.link_count = body.Get<uint32_t>();
-  stat.device = body.Get<uint64_t>();
-  stat.size_bytes = body.Get<uint64_t>();
-  stat.inode = body.Get<uint64_t>();
-  stat.mtime_ns = body.Get<int64_t>();
-  stat.ctime_ns = body.Get<int64_t>();
-  if (!body.Ok() || type >= kFileTypeCount || stat.permissions > 07777) return false;
+  if (!GetStat(body, stat)) return false;
   std::string_view target;
   if (stat.type == FileType::kSymlink) {
     if (stat.size_bytes > FolderListing::kTargetBytesMax) return false;

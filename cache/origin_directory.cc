@@ -1,59 +1,13 @@
 #include "cache/origin_directory.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <string>
-#include <thread>
 #include <utility>
 
 #include "base/executor.h"
-#include "cache/open_beneath.h"
 
 namespace stokefs::cache {
 namespace {
-
-// O_NONBLOCK: a FIFO that took the file's place must not block the open.
-constexpr int kOpenFlags = O_RDONLY | O_NOCTTY | O_NONBLOCK | O_NOATIME;
-
-int64_t Nanoseconds(const timespec& time) {
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-base::Result<base::UniqueFd> OpenFile(int source, const std::string& path) {
-  int flags = kOpenFlags;
-  base::Result<base::UniqueFd> file = OpenBeneath(source, path, flags);
-  if (!file && file.error().Errno() == EPERM) {  // another user's file: O_NOATIME is not for us
-    flags &= ~O_NOATIME;
-    file = OpenBeneath(source, path, flags);
-  }
-  if (!file && file.error().Errno() == EAGAIN) {  // a lease on it (fcntl(2)), being broken for us
-    flags &= ~O_NONBLOCK;
-    file = OpenBeneath(source, path, flags);
-  }
-  return file;
-}
-
-base::Status CheckVersion(int fd, const FileVersion& expected) {
-  struct stat found;
-  if (fstat(fd, &found) != 0) return base::FailErrno(errno, "stat");
-  FileVersion const version{.size_bytes = static_cast<uint64_t>(found.st_size),
-                            .inode = found.st_ino,
-                            .mtime_ns = Nanoseconds(found.st_mtim),
-                            .ctime_ns = Nanoseconds(found.st_ctim)};
-  if (S_ISREG(found.st_mode) && version == expected) return {};
-  return base::FailErrno(ESTALE, "the file changed");
-}
-
-// What an error of the origin says about the node's version.
-base::Error Judge(base::Error error) {
-  if (error.Errno() == ELOOP) error.code = std::errc{ESTALE};  // a link took a component's place
-  if (error.code == std::errc::not_a_directory) error.code = std::errc::no_such_file_or_directory;
-  return error;
-}
 
 // One item on its way through the queue; answered also when the pool drops it unrun.
 class Job {
@@ -79,30 +33,7 @@ size_t ThreadsForDemand(size_t threads) {
   return threads == 1 ? 0 : std::max<size_t>(1, threads / 4);
 }
 
-int64_t WallClockNs() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
 }  // namespace
-
-// A file system stamps a change with the time of its last tick. What was changed within the tick of
-// the look could change again and bear the same times, so such a version is not read before the
-// tick is over (Git calls such a file racily clean).
-base::Duration UntilSettled(const FileVersion& version, int64_t wall_clock_ns) {
-  int64_t const changed_ns = std::max(version.ctime_ns, version.mtime_ns);
-  // Whole seconds in both: a file system that keeps no more (FAT: two). Else a jiffy, 10 ms at
-  // most.
-  bool const coarse =
-      version.ctime_ns % 1'000'000'000 == 0 && version.mtime_ns % 1'000'000'000 == 0;
-  base::Duration const tick =
-      coarse ? std::chrono::milliseconds(2100) : base::Duration(std::chrono::milliseconds(20));
-  base::Duration const age(wall_clock_ns - changed_ns);
-  // A time ahead of ours is another machine's clock: it says nothing of when that was.
-  if (age < base::Duration() || age >= tick) return {};
-  return tick - age;
-}
 
 class OriginDirectory::Impl {
  public:
@@ -155,7 +86,7 @@ class OriginDirectory::Impl {
     if (!file) return base::Wrap(file.error(), "origin");
     base::Status const status = ReadVersion(item, *file);
     if (status) return {};
-    base::Error error = Judge(status.error());
+    base::Error error = status.error();
     bool const changed = error.code == std::errc{ESTALE};
     if (changed) statistics_.stale.Add();
     if (changed || error.code == std::errc::no_such_file_or_directory) {
@@ -165,17 +96,10 @@ class OriginDirectory::Impl {
   }
 
   base::Status ReadVersion(const FetchItem& item, const OriginFile& file) {
-    uint64_t const offset = item.key.index * options_.extent_bytes;
-    base::Result<base::UniqueFd> const fd = OpenFile(source_.Get(), file.path);
-    if (!fd) return tl::unexpected(fd.error());
-    if (auto status = CheckVersion(fd->Get(), file.version); !status) return status;
-    if (auto const wait = UntilSettled(file.version, WallClockNs()); wait > base::Duration()) {
-      std::this_thread::sleep_for(wait);
-    }
-    base::Result<size_t> const got = options_.read_at(fd->Get(), item.into, offset);
-    if (!got) return tl::unexpected(got.error());
-    if (*got != item.into.size()) return base::FailErrno(ESTALE, "the file is shorter");
-    return CheckVersion(fd->Get(), file.version);
+    auto reader = OriginFileReader::Open(source_.Get(), file);
+    if (!reader) return tl::unexpected(reader.error());
+    auto status = reader->Read(item.into, item.key.index * options_.extent_bytes, options_.read_at);
+    return status ? reader->Check() : status;
   }
 
   const Options options_;

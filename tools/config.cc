@@ -11,6 +11,7 @@
 #include "tools/config_keys.h"
 #include "tools/exit_status.h"
 #include "tools/sizes.h"
+#include "tools/source_name.h"
 
 namespace stokefs::tools {
 namespace {
@@ -98,7 +99,8 @@ base::Result<std::vector<FileSetting>> ReadToml(const std::string& file) {
   return settings;
 }
 
-// By name alone: "/a/./b//c" is "/a/b/c"; ".." stays, for what it means depends on links.
+}  // namespace
+
 std::string MakeAbsolute(const std::string& path, const std::string& folder) {
   if (path.empty()) return path;
   std::string const whole = path[0] == '/' ? path : folder + "/" + path;
@@ -112,9 +114,14 @@ std::string MakeAbsolute(const std::string& path, const std::string& folder) {
   return clean.empty() ? "/" : clean;
 }
 
+namespace {
+
 void MakePathsAbsolute(MountConfig& config, const std::string& folder) {
-  for (std::string* path : {&config.source, &config.mount_point, &config.control_dir, &config.log})
+  for (std::string* path : {&config.mount_point, &config.control_dir, &config.log})
     *path = MakeAbsolute(*path, folder);
+  SourceName source = SourceName::Parse(config.source);
+  source.path = MakeAbsolute(source.path, folder);
+  config.source = source.Text();
   for (std::string& path : config.cache_dir) path = MakeAbsolute(path, folder);
 }
 
@@ -134,7 +141,8 @@ base::Status ApplyFlags(MountConfig& config, const std::vector<Flag>& flags) {
 }
 
 base::Status Complete(MountConfig& config, const Surroundings& surroundings) {
-  if (config.source.empty()) return Refuse("SOURCE is missing (see stokefs mount --help)");
+  if (SourceName::Parse(config.source).path.empty())
+    return Refuse("SOURCE is missing (see stokefs mount --help)");
   if (config.mount_point.empty()) return Refuse("MNT is missing (see stokefs mount --help)");
   uint64_t const half = surroundings.memory_bytes / 2;
   if (config.memory > half)

@@ -13,7 +13,7 @@ namespace stokefs::tools {
 
 // Each field is the flag and the TOML key of the same name with '-' for '_'.
 struct MountConfig {
-  std::string source;                  // absolute
+  std::string source;                  // its path absolute (source_name.h)
   std::string mount_point;             // absolute, links resolved
   std::vector<std::string> cache_dir;  // absolute; at least one
   uint64_t memory = 4ull << 30;        // bytes; at most half of the machine's
@@ -56,5 +56,9 @@ struct Flag {
 base::Result<MountConfig> ReadMountConfig(const std::string& toml_file,
                                           const std::vector<Flag>& flags,
                                           const Surroundings& surroundings);
+
+// By name alone: "/a/./b//c" is "/a/b/c"; ".." stays, for what it means depends on links. Empty
+// stays empty.
+std::string MakeAbsolute(const std::string& path, const std::string& folder);
 
 }  // namespace stokefs::tools

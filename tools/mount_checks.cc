@@ -18,6 +18,7 @@
 #include "tools/mount_table.h"
 #include "tools/path_nesting.h"
 #include "tools/process_state.h"
+#include "tools/source_name.h"
 #include "tools/timed_child.h"
 
 namespace stokefs::tools {
@@ -149,9 +150,10 @@ base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string
   auto mounts = MountTable::Read();
   if (!mounts) return Pass(mounts.error());
   Nestings const nestings(*std::move(mounts));
-  report.Step("source " + config.source);
-  if (auto status = CheckFolder(config.source, "source"); !status) return Pass(status.error());
-  auto const source = nestings.Find("source", config.source);
+  SourceName name = SourceName::Parse(config.source);
+  report.Step("source " + name.path);
+  if (auto status = CheckFolder(name.path, "source"); !status) return Pass(status.error());
+  auto const source = nestings.Find("source", name.path);
   if (!source) return Pass(source.error());
   base::Status status = CheckSource(*source);
   if (!status) return Pass(status.error());
@@ -167,7 +169,8 @@ base::Result<CheckedPaths> CheckNow(const MountConfig& config, const std::string
   if (status) status = CheckOptions(config);
   if (status) status = CheckDevice();
   if (!status) return Pass(status.error());
-  return CheckedPaths{source->place.canonical(), control->place.canonical()};
+  name.path = source->place.canonical();
+  return CheckedPaths{name.Text(), control->place.canonical()};
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ base::Status ClearMountPoint(const std::string& mount_point, const Registry& reg
                              base::Duration wait, const Notice& notice);
 
 struct CheckedPaths {
-  std::string source;        // canonical
+  std::string source;        // its path canonical
   std::string control_path;  // canonical as far as it exists
 };
 // The source is there and a readable folder, MNT is free, and no path lies where it must not:

@@ -16,8 +16,10 @@
 #include "tools/exit_status.h"
 #include "tools/mount_checks.h"
 #include "tools/mount_table.h"
+#include "tools/origin.h"
 #include "tools/process_state.h"
 #include "tools/registry.h"
+#include "tools/source_name.h"
 
 namespace stokefs::tools {
 namespace {
@@ -60,9 +62,12 @@ class Holdings {
 
   base::Result<DaemonInputs> Inputs() {
     DaemonInputs inputs{.config = config_};
-    inputs.source = base::UniqueFd(open(entry_.source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!inputs.source.Valid()) return base::FailErrno(errno, "source " + entry_.source);
+    std::string const path = SourceName::Parse(entry_.source).path;
+    inputs.source = base::UniqueFd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    if (!inputs.source.Valid()) return base::FailErrno(errno, "source " + path);
     inputs.config.source = entry_.source;
+    auto const adopted = AdoptLayout(inputs.config, inputs.source);
+    if (!adopted) return Pass(adopted.error());
     inputs.dataset_folders = lock_->folders();
     inputs.control_path = entry_.control_path;
     inputs.mount_id = entry_.id;

@@ -14,6 +14,7 @@
 #include "base/machine_memory.h"
 #include "cache/digest.h"
 #include "tools/config_text.h"
+#include "tools/origin.h"
 #include "tools/version.h"
 
 namespace stokefs::tools {
@@ -63,12 +64,6 @@ uint64_t DatasetNumber(const std::string& source) {
   return cache::DigestOf(std::as_bytes(std::span(source)));
 }
 
-base::Result<base::UniqueFd> Duplicate(const base::UniqueFd& fd) {
-  base::UniqueFd copy(fcntl(fd.Get(), F_DUPFD_CLOEXEC, 3));
-  if (!copy.Valid()) return base::FailErrno(errno, "duplicate the source's descriptor");
-  return copy;
-}
-
 uint64_t PageCacheRoomBytes() {
   base::MachineMemory const machine = base::ReadMachineMemory();
   return std::min(machine.total_bytes, machine.limit_bytes);
@@ -95,19 +90,18 @@ ServingStack::~ServingStack() = default;
 
 base::Status ServingStack::Build() {
   const MountConfig& config = inputs_.config;
-  auto for_catalog = Duplicate(inputs_.source);
-  auto for_origin = Duplicate(inputs_.source);
-  if (!for_catalog) return base::Wrap(for_catalog.error(), "catalog");
-  if (!for_origin) return base::Wrap(for_origin.error(), "origin");
+  auto origin = OpenOrigin(config, inputs_.source);
+  if (!origin) return base::Wrap(std::move(origin.error()), "origin");
 
   auto catalog = cache::Catalog::Open(
       {.folder = inputs_.dataset_folders[0],
-       .source_paths = {config.source},
+       .source_paths = std::move(origin->source_paths),
+       .identity = std::move(origin->identity),
        .extent_bytes = config.large_file_bytes,
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
        .scan_threads = config.scan_threads,
        .listing_deadline = config.origin_deadline},
-      std::move(*for_catalog), journal_, clock_);
+      std::move(origin->lister), journal_, clock_);
   if (!catalog) return base::Wrap(std::move(catalog.error()), "catalog");
   catalog_ = std::move(*catalog);
 
@@ -115,11 +109,7 @@ base::Status ServingStack::Build() {
   if (!memory) return base::Wrap(std::move(memory.error()), "memory");
   memory_ = std::move(*memory);
 
-  origin_ = std::make_unique<cache::OriginDirectory>(
-      cache::OriginDirectory::Options{.extent_bytes = config.large_file_bytes,
-                                      .threads = config.origin_threads,
-                                      .queue_count_max = config.origin_queue},
-      std::move(*for_origin), *catalog_, clock_);
+  origin_ = origin->make_source(*catalog_, clock_);
   MakeDiskTier();
   std::vector<cache::ReadPath::Source> sources;
   if (disk_ != nullptr) {

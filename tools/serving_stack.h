@@ -15,7 +15,7 @@
 #include "cache/disk_tier.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
-#include "cache/origin_directory.h"
+#include "cache/origin_source.h"
 #include "cache/preload.h"
 #include "cache/read_event.h"
 #include "cache/read_path.h"
@@ -66,7 +66,7 @@ class ServingStack {
   std::unique_ptr<cache::Catalog> catalog_;
   cache::LruPolicy policy_;
   std::unique_ptr<cache::MemoryTier> memory_;
-  std::unique_ptr<cache::OriginDirectory> origin_;
+  std::unique_ptr<cache::OriginSource> origin_;
   base::RealStorage storage_;
   std::unique_ptr<cache::CatalogBlocks> catalog_blocks_;
   std::unique_ptr<cache::DiskTier> disk_;  // null: no disk tier

@@ -1,4 +1,4 @@
-// The command `stokefs`: mount, unmount, list, doctor.
+// The command `stokefs`: mount, pack, unmount, list, doctor.
 #include <cstdio>
 #include <cxxopts.hpp>
 #include <string>
@@ -11,6 +11,7 @@
 #include "tools/exit_status.h"
 #include "tools/list_command.h"
 #include "tools/mount_command.h"
+#include "tools/pack_command.h"
 #include "tools/unmount_command.h"
 #include "tools/version.h"
 
@@ -22,6 +23,7 @@ constexpr const char* kHelp =
     "\n"
     "Usage:\n"
     "  stokefs mount SOURCE MNT [FLAGS]   show the dataset SOURCE at MNT\n"
+    "  stokefs pack SOURCE OUT [FLAGS]    write the dataset SOURCE as chunk files into OUT\n"
     "  stokefs unmount MNT [--force]      take a mount away and wait for its daemon's end\n"
     "  stokefs list [--json]              this user's mounts and how they are\n"
     "  stokefs doctor [--json]            what this machine offers, and what to do about a lack\n"
@@ -67,6 +69,47 @@ int RunMount(const std::vector<std::string>& arguments) {
   return ExitStatusOf(config.error());
 }
 
+OutputForm FormOf(const CommandLine& line) {
+  return line.Has("json") ? OutputForm::kJson : OutputForm::kText;
+}
+
+int RunPack(const std::vector<std::string>& arguments) {
+  cxxopts::Options options("stokefs pack",
+                           "Writes the dataset SOURCE as chunk files into the folder OUT, which\n"
+                           "stokefs mount packed:OUT MNT shows.");
+  options.custom_help("SOURCE OUT [FLAGS]").positional_help("");
+  auto add = options.add_options();
+  add("threads", "threads that read the source and write (default: 16)",
+      cxxopts::value<std::string>(), "N");
+  constexpr const char* kLayoutKeys[] = {"chunk-bytes", "chunk-samples", "large-file-bytes"};
+  for (const char* const name : kLayoutKeys) {
+    const ConfigKey& key = *FindConfigKey(name);
+    add(name, std::string(key.help), cxxopts::value<std::string>(), std::string(key.value_name));
+  }
+  add("json", "for programs");
+  options.add_options("hidden")("source", "", cxxopts::value<std::string>())(
+      "out", "", cxxopts::value<std::string>());
+  options.parse_positional({"source", "out"});
+  CommandLine const line(std::move(options), arguments);
+  if (line.ended()) return line.status();
+  std::string const folder = Surroundings::Read().working_folder;
+  PackRequest request{.form = FormOf(line)};
+  request.config.source = MakeAbsolute(line.Value("source").value_or(""), folder);
+  request.out = MakeAbsolute(line.Value("out").value_or(""), folder);
+  if (request.config.source.empty()) return line.Misused("SOURCE is missing");
+  if (request.out.empty()) return line.Misused("OUT is missing");
+  for (const auto& given : line.flags()) {
+    // "threads" is parsed as one of a mount's counts of threads is.
+    bool const is_threads = given.name == "threads";
+    const ConfigKey* const key = FindConfigKey(is_threads ? "scan-threads" : given.name);
+    if (key == nullptr || given.name == "source") continue;
+    if (base::Status set = key->set(request.config, {given.value}); !set)
+      return line.Misused("--" + given.name + ": " + set.error().message);
+    if (is_threads) request.threads = request.config.scan_threads;
+  }
+  return PackDataset(request);
+}
+
 int RunUnmount(const std::vector<std::string>& arguments) {
   cxxopts::Options options("stokefs unmount",
                            "Takes the mount at MNT away and waits until its daemon has ended.");
@@ -80,10 +123,6 @@ int RunUnmount(const std::vector<std::string>& arguments) {
   auto const mount_point = line.Value("mount-point");
   if (!mount_point) return line.Misused("MNT is missing");
   return Unmount(*mount_point, line.Has("force") ? UnmountKind::kForce : UnmountKind::kPlain);
-}
-
-OutputForm FormOf(const CommandLine& line) {
-  return line.Has("json") ? OutputForm::kJson : OutputForm::kText;
 }
 
 int RunList(const std::vector<std::string>& arguments) {
@@ -113,6 +152,7 @@ int Run(const std::vector<std::string>& words) {
   std::string const command = words.empty() ? "" : words[0];
   std::vector<std::string> const rest(words.begin() + (words.empty() ? 0 : 1), words.end());
   if (command == "mount") return RunMount(rest);
+  if (command == "pack") return RunPack(rest);
   if (command == "unmount" || command == "umount") return RunUnmount(rest);
   if (command == "list") return RunList(rest);
   if (command == "doctor") return RunDoctor(rest);

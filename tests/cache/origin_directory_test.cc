@@ -12,6 +12,7 @@
 #include <latch>
 
 #include "cache/open_beneath.h"
+#include "cache/origin_file.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_locator.h"
 #include "tests/support/temp_dir.h"

@@ -11,8 +11,9 @@ namespace stokefs::testing {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "stokefs-test-XXXXXX").string();
+  TempDir() : TempDir(std::filesystem::temp_directory_path().string()) {}
+  explicit TempDir(const std::string& parent) {
+    std::string pattern = parent + "/stokefs-test-XXXXXX";
     STOKEFS_CHECK(mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }

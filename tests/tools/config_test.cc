@@ -164,6 +164,18 @@ TEST(Config, AMistakeInAFlagIsToldWithItsName) {
   }
 }
 
+TEST(Config, APackedSourceKeepsItsPrefixAndItsPathBecomesAbsolute) {
+  auto const source = [](const std::string& text) {
+    auto const config = ReadMountConfig("", {{"source", text}, {"mount-point", "/mnt"}}, Here());
+    return config ? config->source : config.error().message;
+  };
+  std::string const here = Here().working_folder;
+  EXPECT_EQ(source("packed:/a/./out/"), "packed:/a/out");
+  EXPECT_EQ(source("packed:out"), "packed:" + here + "/out");
+  EXPECT_EQ(source("./packed:out"), here + "/packed:out");
+  EXPECT_NE(source("packed:").find("SOURCE is missing"), std::string::npos);
+}
+
 TEST(Config, SourceAndMountPointAreNeeded) {
   EXPECT_FALSE(ReadMountConfig("", {{"source", "/data"}}, Here()));
   EXPECT_FALSE(ReadMountConfig("", {{"mount-point", "/mnt"}}, Here()));

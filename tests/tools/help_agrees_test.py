@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-COMMANDS = {"stokefs": ["mount", "unmount", "list", "doctor"], 
+COMMANDS = {"stokefs": ["mount", "pack", "unmount", "list", "doctor"],
             "fsctl": ["stats", "events", "config", "refresh", "verify", "locate", "warmup", "evict",
                       "pin", "unpin"]}
 STOKEFS = sys.argv[1]

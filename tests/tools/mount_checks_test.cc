@@ -95,6 +95,18 @@ TEST(MountChecks, TheSourceIsNeverWritten) {
   EXPECT_NE(places.Refusal().find("never written"), std::string::npos);
 }
 
+TEST(MountChecks, APackedSourceIsCheckedByItsPath) {
+  Places places;
+  places.config.source = "packed:" + (places / "cache/../source");
+  auto const paths = CheckPaths(places.config, places.control);
+  ASSERT_TRUE(paths) << paths.error().message;
+  EXPECT_EQ(paths->source, "packed:" + (places / "source"));
+  places.config.cache_dir = {places / "source/cache"};
+  EXPECT_NE(places.Refusal().find("never written"), std::string::npos);
+  places.config.source = "packed:" + (places / "absent");
+  EXPECT_NE(places.Refusal().find("does not exist"), std::string::npos);
+}
+
 TEST(MountChecks, MountingOverTheSourceIsFineBelowItIsNot) {
   Places places;
   places.config.mount_point = places / "source";
