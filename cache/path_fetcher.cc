@@ -1,7 +1,5 @@
 #include "cache/path_fetcher.h"
 
-#include <algorithm>
-#include <memory>
 #include <utility>
 
 namespace stokefs::cache {
@@ -14,11 +12,11 @@ bool PathFetcher::Fetch(BlockKey key, std::function<void(base::Status)> done) {
     done({});
     return true;
   }
-  ReadRequest const request{.node = key.node, .offset = key.index * extent_bytes_, .size_bytes = 1};
-  path_.Read(request, [done = std::move(done)](const base::Result<ReadReply>& reply) {
-    done(reply ? base::Status() : base::Status(tl::unexpected<base::Error>(reply.error())));
-  });
-  return true;
+  RoomRule const rule = sink_ == nullptr ? RoomRule::kFreeRoom : RoomRule::kMayEvict;
+  auto const told = [done = std::move(done)](BlockKey, base::Status status) {
+    done(std::move(status));
+  };
+  return path_.Prefetch({&key, 1}, rule, told) == 1;
 }
 
 }  // namespace stokefs::cache

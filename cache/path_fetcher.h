@@ -11,9 +11,9 @@ namespace stokefs::cache {
 // A block that is in memory already is offered to the sink from there. All outlive this.
 class PathFetcher final : public BlockFetcher {
  public:
-  // `sink` may be null.
-  PathFetcher(ReadPath& path, MemoryTier& memory, FetchSink* sink, uint64_t extent_bytes)
-      : path_(path), memory_(memory), sink_(sink), extent_bytes_(extent_bytes) {}
+  // Without a `sink` memory is where blocks are to stay: then none goes for another.
+  PathFetcher(ReadPath& path, MemoryTier& memory, FetchSink* sink)
+      : path_(path), memory_(memory), sink_(sink) {}
 
   bool Fetch(BlockKey key, std::function<void(base::Status)> done) override;
 
@@ -21,7 +21,6 @@ class PathFetcher final : public BlockFetcher {
   ReadPath& path_;
   MemoryTier& memory_;
   FetchSink* const sink_;
-  const uint64_t extent_bytes_;
 };
 
 }  // namespace stokefs::cache

@@ -80,7 +80,7 @@ base::Result<Json> Refresh(const SteeredParts& parts, RunningCommand& command) {
     bool const is_scanning = !parts.catalog.Summary();
     command.Report({{"phase", progress.is_running ? "comparing"
                               : is_scanning       ? "waiting for the first scan"
-                                                  : "waiting for the refresh before"},
+                                                  : "waiting for its turn"},
                     {"folders", progress.folders},
                     {"folders_total", progress.folders_total}});
     command.signal().Wait(kLookPeriod);

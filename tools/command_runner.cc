@@ -79,10 +79,10 @@ CommandRunner::~CommandRunner() { Stop(std::chrono::hours(24)); }
 CommandRunner::Started CommandRunner::Start(const std::string& request_text) {
   // What lies deeper than any request does is not even built.
   auto const is_wanted = [](int depth, Json::parse_event_t, Json&) { return depth <= kDepthMax; };
-  return Start(Json::parse(request_text, is_wanted, false));
+  return StartParsed(Json::parse(request_text, is_wanted, false));
 }
 
-CommandRunner::Started CommandRunner::Start(const Json& request) {
+CommandRunner::Started CommandRunner::StartParsed(const Json& request) {
   std::string verb;
   base::Result<CommandWork> work;
   if (request.is_discarded()) {

@@ -84,7 +84,7 @@ class CommandRunner {
   };
   // Does not wait. EBUSY (as the command's error) when too many run.
   Started Start(const std::string& request_text) EXCLUDES(mu_);
-  Started Start(const Json& request) EXCLUDES(mu_);
+  Started StartParsed(const Json& request) EXCLUDES(mu_);
 
   // Cancels all and begins no more; does not wait.
   void CancelAll() EXCLUDES(mu_);

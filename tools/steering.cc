@@ -18,7 +18,7 @@ Steering::Steering(const Parts& parts)
     : journal_(parts.journal),
       disk_(parts.disk == nullptr ? std::nullopt
                                   : std::optional<cache::DiskTierSteering>(*parts.disk)),
-      fetcher_(parts.read_path, parts.memory, parts.disk, parts.layout.extent_bytes),
+      fetcher_(parts.read_path, parts.memory, parts.disk),
       warmup_({.extent_bytes = parts.layout.extent_bytes}, parts.catalog, fetcher_),
       pins_(disk_ ? std::make_unique<cache::Pins>(
                         cache::Pins::Options{.file = FileOf(parts.dataset_folder, "pins"),
@@ -43,7 +43,7 @@ void Steering::Start() {
   Json request = {{"command", "warmup"}, {"paths", Json::array()}, {"background", true}};
   for (const std::string& path : *paths) request["paths"].push_back(PathJson(path));
   journal_.Info("going on with a warm-up that was cut off");
-  (void)runner_.Start(request);
+  (void)runner_.StartParsed(request);
 }
 
 std::unique_ptr<fs::ControlConversation> Steering::Converse() {

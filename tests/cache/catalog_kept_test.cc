@@ -209,6 +209,43 @@ TEST_F(CatalogKeptTest, UnusableFolderIsToldAndNothingElse) {
   EXPECT_EQ(mount->Progress().sample_count, 1000u);
 }
 
+TEST_F(CatalogKeptTest, VerifyTellsSoundFromDamagedAndTheDamagedIsMadeAnew) {
+  using KeptState = Catalog::KeptState;
+  CatalogMount mount(source_, options_);
+  EXPECT_EQ(mount->VerifyKept()->state, KeptState::kNone);
+  mount.StartAndComplete();
+  testing::Await([&] { return IsKept(); });
+  digest_ = mount->Summary()->digest;
+  EXPECT_EQ(mount->VerifyKept()->state, KeptState::kSound);
+  std::string const whole = ReadKept();
+  std::mt19937_64 random(7);
+  for (int i = 0; i < 20; ++i) {
+    std::string bytes = whole;
+    if (i % 2 == 0) {
+      bytes.resize(random() % bytes.size());
+    } else {
+      for (int flips = 0; flips < 8; ++flips) bytes[random() % bytes.size()] ^= 0x5A;
+    }
+    WriteKept(bytes);
+    auto const report = mount->VerifyKept();
+    ASSERT_TRUE(report) << report.error().message;
+    if (report->state == KeptState::kSound) continue;  // pages that nothing refers to
+    EXPECT_EQ(report->state, KeptState::kDamaged);
+    EXPECT_FALSE(report->damage.empty());
+    testing::Await([&] { return IsKept(); });
+    EXPECT_EQ(mount->VerifyKept()->state, KeptState::kSound);
+  }
+  EXPECT_TRUE(mount.JournalHas("kept catalog is damaged"));
+}
+
+TEST_F(CatalogKeptTest, VerifyOfTheEndedCatalogIsCancelled) {
+  CatalogMount mount(source_, options_);
+  mount.StartAndComplete();
+  testing::Await([&] { return IsKept(); });
+  ASSERT_TRUE(mount->Stop(std::chrono::seconds(20)));
+  EXPECT_EQ(mount->VerifyKept().error().Errno(), ECANCELED);
+}
+
 TEST_F(CatalogKeptTest, NoChildIsLeft) {
   KeepOne();
   { CatalogMount mount(source_, options_); }  // never started

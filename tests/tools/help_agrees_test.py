@@ -7,7 +7,9 @@ import subprocess
 import sys
 import unittest
 
-COMMANDS = {"stokefs": ["mount", "pack", "unmount", "list", "doctor"], "fsctl": ["stats", "events", "config"]}
+COMMANDS = {"stokefs": ["mount", "pack", "unmount", "list", "doctor"],
+            "fsctl": ["stats", "events", "config", "refresh", "verify", "locate", "warmup", "evict",
+                      "pin", "unpin"]}
 STOKEFS = sys.argv[1]
 PROGRAMS = {"stokefs": STOKEFS, "fsctl": sys.argv[2]}
 PAGES = sys.argv[3]

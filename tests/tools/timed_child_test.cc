@@ -55,5 +55,42 @@ TEST(TimedChild, AChildThatDiesIsAnError) {
   EXPECT_EQ(got.error().code, std::errc::io_error);
 }
 
+TEST(TimedChild, AnswersComeOneByOneAndThenNone) {
+  auto child = TimedChild::Start([](TimedChild::Reporter& report) {
+    report.Answer("one");
+    report.Step("between");
+    report.Answer("");
+    report.Answer(std::string(300'000, 'x'));
+  });
+  ASSERT_TRUE(child);
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).value(), "one");
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).value(), "");
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).value()->size(), 300'000u);
+  EXPECT_FALSE((*child)->NextAnswer(seconds(20)).value());
+}
+
+TEST(TimedChild, AnAnswerThatDoesNotComeNamesTheStep) {
+  auto child = TimedChild::Start([](TimedChild::Reporter& report) {
+    report.Answer("one");
+    report.Step("read /hung");
+    for (;;) pause();
+  });
+  ASSERT_TRUE(child);
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).value(), "one");
+  EXPECT_EQ((*child)->NextAnswer(seconds(1)).error().code, std::errc::timed_out);
+  EXPECT_TRUE((*child)->late());
+  EXPECT_EQ((*child)->step(), "read /hung");
+}
+
+TEST(TimedChild, AnErrorComesBehindTheAnswers) {
+  auto child = TimedChild::Start([](TimedChild::Reporter& report) {
+    report.Answer("one");
+    report.Fail({std::errc::not_connected, "gone"});
+  });
+  ASSERT_TRUE(child);
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).value(), "one");
+  EXPECT_EQ((*child)->NextAnswer(seconds(20)).error().code, std::errc::not_connected);
+}
+
 }  // namespace
 }  // namespace stokefs::tools
