@@ -22,7 +22,7 @@ DiskCollector::Added DiskCollector::Add(const ChunkEntry& entry, std::span<const
     if (bundle_count_ >= options_.bundles_max) return Added::kFull;
     filling_ = std::make_unique<DiskBundle>();
     filling_->bytes.reserve(std::max<uint64_t>(options_.bundle_bytes, bytes.size()));
-    ++bundle_count_;
+    CountBundles(bundle_count_ + 1);
   }
   filling_->starts.push_back(filling_->bytes.size());
   filling_->entries.push_back(entry);
@@ -77,7 +77,7 @@ void DiskCollector::Finish(std::unique_ptr<DiskBundle> bundle) {
     if (is_ours) pending_.erase(found);
   }
   pending_bytes_ -= bundle->bytes.size();
-  --bundle_count_;
+  CountBundles(bundle_count_ - 1);
 }
 
 size_t DiskCollector::SealedCount() const {

@@ -62,6 +62,8 @@ class DiskCollector {
   void Finish(std::unique_ptr<DiskBundle> bundle);  // its blocks are elsewhere now, or nowhere
 
   size_t SealedCount() const;
+  // Only one more bundle can be begun. An atomic look.
+  bool IsNearlyFull() const { return is_nearly_full_.load(std::memory_order_relaxed); }
   bool IsEmpty() const;  // nothing filling, sealed or being written
   uint64_t PendingBytes() const;
 
@@ -72,7 +74,13 @@ class DiskCollector {
     uint64_t tag;
   };
 
+  void CountBundles(size_t count) REQUIRES(mu_) {
+    bundle_count_ = count;
+    is_nearly_full_.store(count + 1 >= options_.bundles_max, std::memory_order_relaxed);
+  }
+
   const Options options_;
+  std::atomic<bool> is_nearly_full_{false};  // atomic: looked at under other locks
   mutable base::Mutex mu_;
   std::unique_ptr<DiskBundle> filling_ GUARDED_BY(mu_);
   std::deque<std::unique_ptr<DiskBundle>> sealed_ GUARDED_BY(mu_);

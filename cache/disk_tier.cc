@@ -11,8 +11,9 @@ namespace {
 
 // A bundle becomes one file; larger ones gain nothing on any disk we know, and cost memory.
 constexpr uint64_t kImageBytesMax = 8u << 20;
-// Bundles beside those being written: one filling, two waiting.
-constexpr size_t kSpareBundles = 3;
+// Bundles beside those being written: one filling, two waiting, and one for what is under way when
+// no more is fetched.
+constexpr size_t kSpareBundles = 4;
 // How long a directory may leave all its reads unanswered before others are asked instead.
 constexpr base::Duration kStallTime = std::chrono::seconds(1);
 // Files put aside that are kept in each directory, for whoever wants to know.

@@ -100,11 +100,16 @@ bool DiskTier::Impl::Collect(const FetchedBlock& block) {
                          .digest = block.digest,
                          .tag = located->name.tag,
                          .mtime_ns = located->version.mtime_ns};
-  return collector_.Add(entry, block.bytes, clock_.Now()) != DiskCollector::Added::kFull;
+  base::TimePoint const now = clock_.Now();
+  // The writers' time counts from when they have something to do.
+  if (collector_.IsEmpty()) {
+    last_progress_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  return collector_.Add(entry, block.bytes, now) != DiskCollector::Added::kFull;
 }
 
 bool DiskTier::Impl::WantsPause() const {
-  if (!is_deferring_.load(std::memory_order_relaxed)) return false;
+  if (!collector_.IsNearlyFull() && !is_deferring_.load(std::memory_order_relaxed)) return false;
   base::Duration const now = clock_.Now().time_since_epoch();
   return now.count() - last_progress_ns_.load(std::memory_order_relaxed) <
          base::Duration(kPatience).count();

@@ -86,6 +86,15 @@ TEST_F(DiskCollectorTest, WithoutABufferItIsFull) {
   EXPECT_EQ(Add(9, 0, 1000), Added::kAdded);
 }
 
+TEST_F(DiskCollectorTest, SaysInTimeThatOneBundleIsLeft) {
+  Add(1, 0, 1000);
+  EXPECT_FALSE(collector_.IsNearlyFull());
+  Add(2, 0, 1000);
+  EXPECT_TRUE(collector_.IsNearlyFull());
+  collector_.Finish(collector_.TakeSealed());
+  EXPECT_FALSE(collector_.IsNearlyFull());
+}
+
 TEST_F(DiskCollectorTest, ALargerBlockMakesABundleOfItsOwn) {
   Add(1, 0, 10);
   EXPECT_EQ(Add(2, 0, 5000), Added::kAdded);
