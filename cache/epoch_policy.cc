@@ -186,7 +186,9 @@ void EpochPolicy::AdvanceWindow(unsigned job) {
   uint64_t const quota_bytes = QuotaBytes();
   while (auto const next = plan.Next()) {
     const Sample& sample = samples_[next->value];
-    if ((sample.unread >> job & 1) == 0 || plan.Holds(*next)) {  // read already, or padding
+    // Read already, padding, or never to be held.
+    if ((sample.unread >> job & 1) == 0 || plan.Holds(*next) ||
+        shape_.SizeOf(*next) > quota_bytes) {
       plan.PassOver();
       continue;
     }

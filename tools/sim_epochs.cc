@@ -22,7 +22,6 @@ namespace {
 using cache::DatasetShape;
 using cache::EpochPolicy;
 using cache::JobIndex;
-using cache::SampleIndex;
 using cache::SamplePolicy;
 
 std::unique_ptr<EpochPolicy> MakeEpochPolicy(const DatasetShape& shape, uint64_t capacity,

@@ -1,4 +1,4 @@
-// Several jobs, and random operations against a naive model.
+// Several jobs at once.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +12,6 @@
 namespace stokefs::cache {
 namespace {
 
-using stokefs::testing::HoldBackSamples;
 using stokefs::testing::PolicyMemory;
 
 double Bound(double c) { return c * (1 - std::log(c)); }
@@ -79,6 +78,21 @@ TEST_F(TwoJobs, WhenAJobEndsWhatOnlyItWantedIsSpent) {
   policy_.EndJob({1});
   EXPECT_EQ(policy_.SpentBytes(), 100u);
   policy_.CheckConsistency();
+}
+
+TEST(TwoJobsSharing, AJobBelowItsQuotaKeepsWhatItWantsThoughTheOtherIsLikelierToReadItsOwn) {
+  auto const shape = DatasetShape::Even({.sample_count = 100, .chunk_samples = 10});
+  EpochPolicy policy(shape, {20});
+  PolicyMemory memory(shape, 20, policy);
+  policy.StartJob({0});
+  memory.FulfilWishes();
+  policy.StartJob({1});
+  for (uint32_t i = 0; i < 15; ++i) policy.OnHit({i}, {1});     // only job 0 wants these now
+  for (uint32_t i = 15; i < 18; ++i) policy.OnHit({i}, {0});    // only job 1 wants these now
+  for (uint32_t i = 40; i < 100; ++i) policy.OnMiss({i}, {0});  // job 0 is nearer to its end
+  ASSERT_LT(policy.UnreadBytes({0}), policy.UnreadBytes({1}));
+  ASSERT_EQ(policy.SpentBytes(), 0u);
+  EXPECT_LT(policy.ChooseVictim(stokefs::testing::HoldBackSamples())->value, 15u);
 }
 
 TEST_F(TwoJobs, OutOfPhaseEachHitsAtLeastWhatItWouldWithHalfTheMemory) {
@@ -160,104 +174,6 @@ TEST_F(TwoJobs, AWeightedAndAUniformJobShareMemory) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < 1'000; ++i) kept += memory_.Holds(i) ? 1 : 0;
   EXPECT_GT(kept, 950u);
-}
-
-TEST(EpochPolicyRandom, FollowsANaiveModelOverRandomOperations) {
-  unsigned const seed = std::random_device()();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed);
-  constexpr uint32_t kCount = 120;
-  std::vector<uint32_t> sizes(kCount);
-  for (uint32_t& size : sizes) size = 1 + random() % 50;
-  DatasetShape const shape(std::vector<uint32_t>(12, 10), sizes);
-  EpochPolicy policy(shape, {800});
-
-  struct Model {
-    bool active = false;
-    std::set<uint32_t> scope, unread;
-  };
-  std::array<Model, 3> jobs;
-  std::set<uint32_t> cached, coming;
-  for (int step = 0; step < 4'000; ++step) {
-    auto const job = static_cast<uint8_t>(random() % 3);
-    uint32_t const sample = random() % kCount;
-    Model& model = jobs[job];
-    switch (unsigned const action = random() % 40; action) {
-      case 0: {
-        if (model.active) break;
-        std::vector<bool> scope(kCount);
-        model = {.active = true};
-        for (uint32_t i = 0; i < kCount; ++i)
-          if ((scope[i] = random() % 4 > 0)) model.scope.insert(i);
-        model.unread = model.scope;
-        policy.StartJob({job}, scope);
-        break;
-      }
-      case 1:
-        if (!model.active || random() % 4 > 0) break;
-        model = {};
-        policy.EndJob({job});
-        break;
-      case 2:
-        if (model.active) model.unread = model.scope;
-        policy.OnEpoch({job});
-        break;
-      case 3:
-      case 4:
-      case 5: {
-        ChunkWish wish;
-        if (!policy.NextWish(wish)) break;
-        for (SampleIndex const s : wish.samples) {
-          ASSERT_FALSE(cached.contains(s.value) || coming.contains(s.value));
-          ASSERT_TRUE(std::any_of(jobs.begin(), jobs.end(),
-                                  [&](const Model& m) { return m.unread.contains(s.value); }));
-          coming.insert(s.value);
-        }
-        break;
-      }
-      case 6:
-      case 7:
-      case 8:
-      case 9:
-        if (coming.empty()) break;
-        if (random() % 8 == 0) {
-          policy.OnWishDropped({*coming.begin()});
-        } else {
-          policy.OnInsert({*coming.begin()});
-          cached.insert(*coming.begin());
-        }
-        coming.erase(coming.begin());
-        break;
-      case 10:
-      case 11: {
-        HoldBackSamples const filter({sample, static_cast<uint32_t>(random() % kCount)});
-        auto const victim = policy.ChooseVictim(filter);
-        bool const any_may_go = std::any_of(cached.begin(), cached.end(),
-                                            [&](uint32_t i) { return filter.MayGo({i}); });
-        ASSERT_EQ(victim.has_value(), any_may_go);
-        if (!victim) break;
-        ASSERT_TRUE(cached.contains(victim->value) && filter.MayGo(*victim));
-        auto const is_spent = [&](uint32_t i) {
-          return std::none_of(jobs.begin(), jobs.end(),
-                              [&](const Model& m) { return m.unread.contains(i); });
-        };
-        bool const any_spent = std::any_of(cached.begin(), cached.end(), [&](uint32_t i) {
-          return filter.MayGo({i}) && is_spent(i);
-        });
-        ASSERT_EQ(is_spent(victim->value), any_spent);
-        policy.OnRemove(*victim);
-        cached.erase(victim->value);
-        break;
-      }
-      default:
-        cached.contains(sample) ? policy.OnHit({sample}, {job}) : policy.OnMiss({sample}, {job});
-        model.unread.erase(sample);
-    }
-    for (uint8_t j = 0; j < 3; ++j)
-      for (uint32_t i = 0; i < kCount; ++i)
-        ASSERT_EQ(policy.Wants({j}, {i}), jobs[j].unread.contains(i)) << "step " << step;
-    policy.CheckConsistency();
-  }
 }
 
 }  // namespace

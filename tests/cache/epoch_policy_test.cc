@@ -178,8 +178,16 @@ TEST_F(OneJob, AKnownPlanIsReadAheadAndHitsNearlyAll) {
     hit_ratio = ReadEpoch(order);
   }
   EXPECT_GT(hit_ratio, 0.99);
-  // In reads of several samples each, since what is due takes along what its chunk has for later.
-  EXPECT_LT(memory_->wish_count(), 2u * 4'000);
+}
+
+TEST_F(OneJob, WhatAPlanReadsNextTakesAlongWhatItsChunkHasForLater) {
+  Set(4'000, 2'000, 16);
+  auto const order = Shuffled(4'000, random_);
+  std::vector<SampleIndex> plan;
+  for (uint32_t const sample : order) plan.push_back({sample});
+  policy_->SetPlan({0}, plan);
+  ReadEpoch(order);
+  EXPECT_LT(memory_->wish_count(), 4'000u / 4);
 }
 
 TEST_F(OneJob, UnderAPlanWhatIsReadNextIsKept) {
@@ -259,6 +267,16 @@ TEST(EpochPolicyBytes, SamplesOfDifferentSizesFillMemoryAndNoMore) {
   }
   policy.CheckConsistency();
   EXPECT_GT(hits / 3'000, Bound(0.2) - 0.04);
+}
+
+TEST(EpochPolicyBytes, AWishTakesNoMoreThanThereIsRoomFor) {
+  DatasetShape const shape(std::vector<uint32_t>{20}, std::vector<uint32_t>(20, 100));
+  EpochPolicy policy(shape, {1000});
+  policy.StartJob({0});
+  ChunkWish wish;
+  ASSERT_TRUE(policy.NextWish(wish));
+  EXPECT_EQ(wish.samples.size(), 10u);
+  EXPECT_FALSE(policy.NextWish(wish)) << "what is coming has taken the room";
 }
 
 TEST(EpochPolicyBytes, ASampleLargerThanMemoryIsNeverWishedForAndStopsNothing) {

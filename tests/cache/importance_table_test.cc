@@ -43,11 +43,11 @@ TEST(ImportanceTable, KeepsNearlyAsMuchImportanceAsTheBestSetDoes) {
 }
 
 TEST(ImportanceTable, OfTwoEquallyReadSamplesTheSmallerIsWorthMore) {
-  DatasetShape const shape(std::vector<uint32_t>{2}, {100, 400});
+  DatasetShape const shape(std::vector<uint32_t>{2}, {400, 100});
   ImportanceTable table(shape);
   auto const cut = table.CutFor(100);
-  EXPECT_TRUE(table.Keeps(cut, {0}));
-  EXPECT_FALSE(table.Keeps(cut, {1}));
+  EXPECT_TRUE(table.Keeps(cut, {1}));
+  EXPECT_FALSE(table.Keeps(cut, {0}));
 }
 
 TEST(ImportanceTable, WhatIsNeverReadIsNeverKept) {
