@@ -1,0 +1,63 @@
+#include "cache/pass_detector.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace stokefs::cache {
+
+PassDetector::PassDetector(Options options)
+    : scope_count_(options.scope_count), used_(options.sample_count) {
+  STOKEFS_CHECK(options.scope_count <= options.sample_count);
+  opening_.reserve(kOpeningCountMax);
+}
+
+bool PassDetector::OnRead(SampleIndex sample) {
+  if (opened_ || doubt_ == 0) {
+    opening_.clear();
+    opened_ = false;
+    fresh_count_ = doubted_count_ = 0;
+  }
+  if (pass_count_ == 0) {
+    pass_count_ = 1;
+    used_[sample.value] = true;
+    used_count_ = 1;
+    opening_.push_back(sample);
+    return opened_ = true;
+  }
+  bool const fresh = !used_[sample.value];
+  if (fresh) {
+    used_[sample.value] = true;
+    ++used_count_;
+    if (doubt_ == 0) return false;
+    --doubt_;
+    ++fresh_count_;
+  } else {
+    doubt_ += kRepeatDoubt;
+  }
+  ++doubted_count_;
+  // Beyond this the oldest are let go: they count as read in the old pass.
+  if (opening_.size() == kOpeningCountMax) opening_.erase(opening_.begin());
+  opening_.push_back(sample);
+  bool const complete = !fresh && used_count_ >= scope_count_;
+  if (!complete && doubt_ < kDoubtMax) return false;
+  // Nothing came between the last sample of a complete pass and this repeat.
+  if (complete) opening_.assign(1, sample);
+  bool const blurred = !complete && fresh_count_ * 8 > doubted_count_;
+  blurred_count_ = blurred ? blurred_count_ + 1 : 0;
+  BeginPass();
+  return opened_ = true;
+}
+
+void PassDetector::BeginPass() {
+  std::fill(used_.begin(), used_.end(), false);
+  used_count_ = 0;
+  doubt_ = 0;
+  ++pass_count_;
+  for (SampleIndex const sample : opening_) {
+    used_count_ += used_[sample.value] ? 0 : 1;
+    used_[sample.value] = true;
+  }
+}
+
+}  // namespace stokefs::cache
