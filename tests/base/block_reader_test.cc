@@ -226,7 +226,7 @@ TEST_P(BlockReaderTest, DemandPassesBackgroundThatWaits) {
 }
 
 TEST_P(BlockReaderTest, BackgroundThatHangsLeavesRoomForDemand) {
-  MakeReader({.buffer_bytes = 8 * (128u << 10), .threads = 8});
+  MakeReader({.buffer_bytes = size_t{8} * (128u << 10), .threads = 8});
   StuckFile stuck;
   std::atomic<int> ended{0};
   for (int i = 0; i < 20; ++i) Submit(stuck.file, ReadPriority::kBackground, [&](int) { ++ended; });

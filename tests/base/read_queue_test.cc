@@ -27,7 +27,7 @@ class ReadQueueTest : public ::testing::Test {
 
   BlockRead Read(std::shared_ptr<const ReadableFile> file, uint64_t offset, size_t bytes,
                  ReadPriority priority = ReadPriority::kDemand) {
-    memory_.push_back(std::vector<std::byte>(bytes));
+    memory_.emplace_back(bytes);
     answers_.push_back(std::make_unique<Answer>());
     return {.file = std::move(file),
             .offset = offset,

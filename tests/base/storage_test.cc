@@ -88,7 +88,7 @@ TEST_P(RealStorageTest, RenamesButReplacesNothing) {
 
 TEST_P(RealStorageTest, ListsRegularFilesAndFoldersOnly) {
   std::ofstream(folder_ / "b") << "four";
-  std::ofstream(folder_ / "a");
+  std::ofstream(folder_ / "a") << "";
   ASSERT_TRUE(storage_.MakeFolders(folder_ / "d/e"));
   fs::create_symlink("a", folder_ / "link");
   ASSERT_EQ(mkfifo((folder_ / "fifo").c_str(), 0600), 0);

@@ -1,7 +1,7 @@
 // Random reads of a cold file: io_uring with O_DIRECT, threads with O_DIRECT, threads through the
-// page cache (emptied before each round). TMPDIR says which disk. The rounds of all are mixed; look
-// at the medians. `us` is time a read (the round's by its reads), `cpu_us` the CPU that it cost.
-// Run: TMPDIR=/var/tmp build/tests/bench/block_reader_bench
+// page cache (emptied before each round). TMPDIR says which disk. `us` is time a read (the round's
+// by its reads), `cpu_us` the CPU that it cost; look at the medians.
+// Run: build/tests/bench/block_reader_bench --benchmark_enable_random_interleaving=true
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -124,71 +124,50 @@ double CpuMicroseconds() {
   return us(used.ru_utime) + us(used.ru_stime);
 }
 
-struct Work {
-  Way way = Way::kUringDirect;
-  size_t bytes = 0;
-  size_t depth = 0;
-};
-
-void ReadRandomly(benchmark::State& state, TestFile& test_file, Work work) {
-  bool const direct = work.way != Way::kThreadsBuffered;
-  auto const reader = MakeReader(work.way);
+// Arguments: KiB a read, reads under way, Way.
+void BM_ReadRandomly(benchmark::State& state) {
+  static TestFile test_file;
+  auto const bytes = static_cast<size_t>(state.range(0)) << 10;
+  auto const depth = static_cast<size_t>(state.range(1));
+  auto const way = static_cast<Way>(state.range(2));
+  state.SetLabel(NameOf(way));
+  bool const direct = way != Way::kThreadsBuffered;
+  auto const reader = MakeReader(way);
   if (reader == nullptr || (direct && !test_file.direct())) {
     state.SkipWithError("not here");
     return;
   }
-  size_t const count =
-      std::min(kRoundReadsMax, kRoundBytesMax / work.bytes) / (work.depth == 1 ? 4 : 1);
+  size_t const count = std::min(kRoundReadsMax, kRoundBytesMax / bytes) / (depth == 1 ? 4 : 1);
   static uint64_t seed = 0;
   std::mt19937_64 random(++seed);
   double us = 0, cpu_us = 0;
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto round : state) {
     state.PauseTiming();
     auto const file = test_file.OpenCold(direct);
     double const cpu_before = CpuMicroseconds();
     auto const before = std::chrono::steady_clock::now();
     state.ResumeTiming();
-    ReadMany(*reader, file, work.bytes, work.depth, count, random);
+    ReadMany(*reader, file, bytes, depth, count, random);
     us += std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - before)
               .count();
     cpu_us += CpuMicroseconds() - cpu_before;
   }
   auto const reads = static_cast<double>(count) * static_cast<double>(state.iterations());
-  state.counters["MB/s"] = reads * static_cast<double>(work.bytes) / us;
+  state.counters["MB/s"] = reads * static_cast<double>(bytes) / us;
   state.counters["us"] = us / reads;
   state.counters["cpu_us"] = cpu_us / reads;
 }
 
-void RegisterAll(TestFile& file) {
-  for (size_t bytes : {size_t{2} << 10, size_t{112} << 10, size_t{1} << 20}) {
-    for (size_t depth : {1u, 64u}) {
-      for (Way way : {Way::kUringDirect, Way::kThreadsDirect, Way::kThreadsBuffered}) {
-        std::string const name = std::to_string(bytes >> 10) + " KiB, depth " +
-                                 std::to_string(depth) + ", " + NameOf(way);
-        benchmark::RegisterBenchmark(
-            name.c_str(), [&file, work = Work{way, bytes, depth}](
-                              benchmark::State& state) { ReadRandomly(state, file, work); })
-            ->Iterations(1)
-            ->Repetitions(kRounds)
-            ->ReportAggregatesOnly(true)
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-      }
-    }
-  }
-}
+BENCHMARK(BM_ReadRandomly)
+    ->ArgNames({"KiB", "depth", "way"})
+    ->ArgsProduct({{2, 112, 1024}, {1, 64}, {0, 1, 2}})
+    ->Iterations(1)
+    ->Repetitions(kRounds)
+    ->ReportAggregatesOnly(true)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace stokefs::base
 
-int main(int argc, char** argv) {
-  std::vector<char*> arguments(argv, argv + argc);
-  std::string mixed = "--benchmark_enable_random_interleaving=true";
-  arguments.insert(arguments.begin() + 1, mixed.data());
-  int count = static_cast<int>(arguments.size());
-  arguments.push_back(nullptr);
-  benchmark::Initialize(&count, arguments.data());
-  stokefs::base::TestFile file;
-  stokefs::base::RegisterAll(file);
-  benchmark::RunSpecifiedBenchmarks();
-}
+BENCHMARK_MAIN();

@@ -60,9 +60,10 @@ class ChunkDirectoryCrash : public ::testing::Test {
       std::promise<bool> read;
       std::vector<ChunkRead> reads;
       reads.push_back(
-          {.file = file, .offset = entry.offset, .into = bytes, .done = [&](base::Status status) {
-             read.set_value(status.has_value());
-           }});
+          {.file = file,
+           .offset = entry.offset,
+           .into = bytes,
+           .done = [&](const base::Status& status) { read.set_value(status.has_value()); }});
       directory.Read(std::move(reads));
       if (!read.get_future().get() || DigestOf(bytes) != entry.digest) return false;
       if (std::memcmp(bytes.data(), image.Block(entry).data(), bytes.size()) != 0) {
