@@ -1,6 +1,7 @@
 #include "cache/fetch_table.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "base/check.h"

@@ -52,7 +52,8 @@ size_t SampleWalks::WindowOf(const Run& run) const {
 }
 
 bool SampleWalks::IsFresh(const Run& run) const {
-  return IsWalk(run) || read_count_ - run.extended_at <= 2 * reader_counts_.size();
+  size_t const apart_count = std::min(2 * reader_counts_.size(), kRecentCount);
+  return IsWalk(run) || read_count_ - run.extended_at <= apart_count;
 }
 
 // The run that `node` follows; runs_.end() when there is none.

@@ -67,10 +67,10 @@ class Hang(mounting.MountTestCase):
         return os.path.join(self.space.mnt, *names)
 
     def cold_paths(self, count):
-        """Files that nobody has read yet."""
+        """Files that nobody has read yet, far apart in a listing: else they would be fetched ahead."""
         first, self.next_cold = self.next_cold, self.next_cold + count
         self.assertLessEqual(self.next_cold, COLD)
-        return [self.at("cold", str(index)) for index in range(first, first + count)]
+        return [self.at("cold", str(index * 7 % COLD)) for index in range(first, first + count)]
 
     def read_warm(self, order):
         """Seconds that whole reads of these warm files take."""
