@@ -43,7 +43,11 @@ void BackgroundWarmup::End(const base::Result<Json>& result) {
     if (result) last_["result"] = *result;
     if (!result) last_["error"] = result.error().message;
   }
-  if (is_cut_off || file_.empty()) return;
+  if (is_cut_off) return;
+  if (!result && result.error().code != std::errc::operation_canceled) {
+    journal_.Warning("the warm-up in the background failed: " + result.error().message);
+  }
+  if (file_.empty()) return;
   if (auto removed = cache::RemovePathList(file_); !removed) {
     journal_.Warning("a warm-up that has ended will start again: " + removed.error().message);
   }
