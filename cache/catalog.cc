@@ -1,15 +1,10 @@
 #include "cache/catalog.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <utility>
 
 #include "cache/catalog_impl.h"
-#include "cache/directory_lister.h"
 
 namespace stokefs::cache {
 namespace {
@@ -20,14 +15,6 @@ constexpr size_t kVisitCount = 32;
 
 tl::unexpected<base::Error> Errno(int error) { return base::FailErrno(error, "catalog"); }
 
-std::string CanonicalPath(int fd) {
-  char path[PATH_MAX];
-  std::string const link = "/proc/self/fd/" + std::to_string(fd);
-  ssize_t const length = readlink(link.c_str(), path, sizeof(path));
-  if (length <= 0 || path[0] != '/') return {};
-  return {path, static_cast<size_t>(length)};
-}
-
 base::Result<OriginStat> StatRoot(FolderLister& lister) {
   auto root = lister.Open("");
   if (!root) return tl::unexpected<base::Error>(std::move(root.error()));
@@ -35,18 +22,6 @@ base::Result<OriginStat> StatRoot(FolderLister& lister) {
 }
 
 }  // namespace
-
-base::Result<std::unique_ptr<Catalog>> Catalog::Open(Options options, base::UniqueFd source,
-                                                     base::Journal& journal,
-                                                     const base::Clock& clock) {
-  std::string canonical = CanonicalPath(source.Get());
-  if (!canonical.empty()) {
-    options.source_paths.insert(options.source_paths.begin(), std::move(canonical));
-  }
-  auto lister = DirectoryLister::Make(std::move(source));
-  if (!lister) return tl::unexpected<base::Error>(std::move(lister.error()));
-  return Open(std::move(options), std::move(*lister), journal, clock);
-}
 
 base::Result<std::unique_ptr<Catalog>> Catalog::Open(Options options,
                                                      std::unique_ptr<FolderLister> lister,

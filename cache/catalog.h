@@ -68,7 +68,7 @@ class Catalog final : public BlockLayout, public OriginLocator, public SampleOrd
  public:
   struct Options {
     std::string folder;  // where it is kept (created); empty: not kept
-    // Absolute names of SOURCE, for links into it; Open puts its canonical one in front.
+    // Absolute names of SOURCE, for links into it; its canonical one in front.
     std::vector<std::string> source_paths;
     // What a kept catalog must be of to be used; empty: the first of source_paths.
     std::string identity = {};
@@ -80,13 +80,9 @@ class Catalog final : public BlockLayout, public OriginLocator, public SampleOrd
   };
 
   // Forks a child that verifies and reads a kept catalog, because a damaged mapped database can
-  // fault: call it before the process has other threads. `source` is SOURCE, opened as a folder.
+  // fault: call it before the process has other threads. `lister` lists SOURCE.
   // Only fails when SOURCE cannot be stat'ed; a kept catalog that is damaged is put aside and
   // rebuilt, with a line in `journal`.
-  static base::Result<std::unique_ptr<Catalog>> Open(Options options, base::UniqueFd source,
-                                                     base::Journal& journal,
-                                                     const base::Clock& clock);
-  // The same over another origin than a plain directory (tests).
   static base::Result<std::unique_ptr<Catalog>> Open(Options options,
                                                      std::unique_ptr<FolderLister> lister,
                                                      base::Journal& journal,

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/journal.h"
 #include "cache/catalog.h"
+#include "cache/directory_lister.h"
 #include "cache/lru_policy.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_directory.h"
@@ -33,7 +34,9 @@ class KernelCacheTest : public ::testing::Test {
   void SetUp() override {
     STOKEFS_SKIP_WITHOUT_FUSE();
     source_.File("folder/sample", std::string(100'000, 'o'));
-    auto catalog = cache::Catalog::Open({}, source_.Open(), *journal_, clock_);
+    auto lister = cache::DirectoryLister::Make(source_.Open());
+    ASSERT_TRUE(lister) << lister.error().message;
+    auto catalog = cache::Catalog::Open({}, std::move(*lister), *journal_, clock_);
     ASSERT_TRUE(catalog) << catalog.error().message;
     catalog_ = std::move(*catalog);
     memory_ = std::move(cache::MemoryTier::Create(8u << 20, policy_).value());
