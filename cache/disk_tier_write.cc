@@ -167,6 +167,8 @@ void DiskTier::Impl::RunDirectory(uint32_t number) {
     }
     if (is_retry_due) {
       if (!is_open) OpenDirectory(number);
+      // The folder may have been deleted; if it cannot be made, the next write says so.
+      (void)storage_.MakeFolders(options_.folders[number]);
       // The next write tells whether it was right.
       base::MutexLock lock(mu_);
       if (directories_[number].files != nullptr) {
@@ -261,7 +263,8 @@ void DiskTier::Impl::Load(uint32_t number) {
 }
 
 void DiskTier::Impl::OnFound(uint32_t number, FoundChunk found, std::vector<Doomed>& doomed) {
-  bool const is_damaged = !found.is_bad && !found.head;
+  // Any other error is not the file's: it counts, and is looked at again after the next start.
+  bool const is_damaged = !found.is_bad && !found.head && found.head.error().Errno() == EBADMSG;
   bool const is_foreign =
       found.head && (found.head->dataset != options_.dataset || found.head->layout != layout_tag_);
   std::shared_ptr<ChunkDirectory> files;
@@ -275,7 +278,7 @@ void DiskTier::Impl::OnFound(uint32_t number, FoundChunk found, std::vector<Doom
       AddBad(number, found.file, found.allocated_bytes, doomed);
     } else if (is_foreign) {
       doomed.push_back({number, found.file, found.allocated_bytes});
-    } else {
+    } else if (found.head) {
       index_.AddFile({.directory = number,
                       .id = found.file,
                       .chunk = found.head->id,
