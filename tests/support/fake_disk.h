@@ -1,6 +1,7 @@
 // A disk tier in memory: a set of blocks, steered as the real one is. Thread-safe.
 #pragma once
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <vector>
@@ -77,8 +78,13 @@ class FakeDisk final : public cache::SteeredDisk {
   }
   uint64_t EvictAll() override {
     base::MutexLock lock(mu_);
-    return std::erase_if(blocks_,
-                         [this](const auto& block) { return !pinned_.contains(block.first); });
+    uint64_t count = 0;
+    for (auto at = blocks_.begin(); at != blocks_.end();) {
+      bool const stays = pinned_.contains(at->first);
+      at = stays ? std::next(at) : blocks_.erase(at);
+      if (!stays) ++count;
+    }
+    return count;
   }
   uint64_t Pin(std::span<const cache::BlockKey> keys) override {
     base::MutexLock lock(mu_);
