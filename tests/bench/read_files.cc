@@ -6,8 +6,8 @@
 // PATTERN `whole`: open, fstat, one read of the file's size, close. `loader`: what CPython and PIL
 // do for a JPEG or PNG: open, fstat, ioctl(TCGETS), two lseeks, reads of 4096, then 61440, then
 // 65536 bytes until the end, close. LIST: NUL-separated paths below FOLDER. Each of PROCESSES reads
-// its share of all files, shuffled by ROUND. Prints nanoseconds from the start of all to the end of
-// the last, and the bytes read.
+// its share of all files, shuffled by ROUND, or in the list's order when ROUND is `-`. Prints
+// nanoseconds from the start of all to the end of the last, and the bytes read.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,7 +100,8 @@ int main(int argc, char** argv) {
   bool const as_loader = strcmp(argv[1], "loader") == 0;
   int const processes = atoi(argv[2]);
   std::vector<std::string> paths = ReadList();
-  std::shuffle(paths.begin(), paths.end(), std::mt19937_64(strtoull(argv[3], nullptr, 10)));
+  if (strcmp(argv[3], "-") != 0)
+    std::shuffle(paths.begin(), paths.end(), std::mt19937_64(strtoull(argv[3], nullptr, 10)));
   int const folder = open(argv[4], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) Die(argv[4]);
   auto* const gate =

@@ -47,6 +47,9 @@ class SlowOriginTest(mounting.MountTestCase):
         self.origin.command("delay_us", 100_000)
         self.assertGreater(self.seconds("one"), 0.2)  # open and read
         self.origin.command("delay_us", 0)
+        self.origin.command("open_delay_us", 100_000)
+        self.assertGreater(self.seconds("one"), 0.1)
+        self.origin.command("open_delay_us", 0)
         self.origin.command("bandwidth", 500_000)
         self.assertGreater(self.seconds("folder/two \n"), 0.2)
 
@@ -76,6 +79,23 @@ class SlowOriginTest(mounting.MountTestCase):
         self.assertEqual((3 << 20) // 2, len(read_file(self.at("folder/three"))))
         with self.assertRaises(AssertionError):
             self.origin.command("dance", "one")
+
+    def test_it_stalls_now_and_then(self):
+        self.origin.command("stall", 200, 4)  # an open, a read and the end of the file each
+        seconds = sorted(self.seconds("one") for _ in range(8))
+        self.assertLess(seconds[1], 0.2)
+        self.assertGreater(seconds[-1], 0.2)
+        self.origin.command("stall", 0)
+        self.assertLess(max(self.seconds("one") for _ in range(8)), mounting.limit(0.2))
+
+    def test_it_goes_away_and_comes_back(self):
+        self.origin.command("vanish", errno.ENOTCONN)
+        for function in (read_file, os.stat, os.readlink):
+            self.assert_errno(errno.ENOTCONN, function, self.at("one"))
+        self.assert_errno(errno.ENOTCONN, os.listdir, self.at("folder"))
+        self.origin.command("heal")
+        self.assertEqual(10, len(read_file(self.at("one"))))
+        self.assertEqual(2, len(os.listdir(self.at("folder"))))
 
     def test_it_hangs_until_released(self):
         for target in ("*", "folder/three"):

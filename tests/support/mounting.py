@@ -319,6 +319,7 @@ class Space:
         self.mnt = self.folder("mnt")
         self.cache = os.path.join(self.path, "cache")
         self.mounts, self.origins, self._processes = [], [], []
+        self.undo = contextlib.ExitStack()  # what is undone once the mounts are gone
         self.crash_expected = False  # a test that kills a daemon on purpose says so
 
     def folder(self, name):
@@ -426,6 +427,8 @@ class Space:
             force_unmount(mount.control)
             with contextlib.suppress(OSError):
                 os.rmdir(mount.control)
+        with contextlib.suppress(Exception):
+            self.undo.close()
         for path in self.registry():
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -476,6 +479,7 @@ class Space:
                 process.stderr.close()
         for origin in self.origins:
             origin.close()
+        self.undo.close()
         wrong += self._leftovers()
         for name in sorted(os.listdir(self.reports)):
             with open(os.path.join(self.reports, name), errors="replace") as report:

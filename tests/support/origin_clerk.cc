@@ -53,7 +53,8 @@ bool OriginClerk::Hangs(RequestKind kind, const std::string& path) const {
 
 OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
   bool const for_bytes = kind == RequestKind::kOpen || kind == RequestKind::kRead;
-  auto const delay = for_bytes ? delay_ : meta_delay_;
+  auto delay = for_bytes ? delay_ : meta_delay_;
+  if (kind == RequestKind::kOpen) delay += open_delay_;
   Time due = now;
   if (delay.count() > 0) {
     if (lanes_.empty()) {
@@ -67,6 +68,7 @@ OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
     auto const took = std::chrono::nanoseconds(bytes * 1'000'000'000 / bandwidth_);
     due = line_free_ = std::max(line_free_, due) + took;
   }
+  if (for_bytes && stall_every_ > 0 && ++stall_count_ % stall_every_ == 0) due += stall_;
   return due;
 }
 
@@ -90,6 +92,7 @@ void OriginClerk::Run() {
 }
 
 int OriginClerk::Failure(const std::string& path) {
+  if (int const absence = absence_) return absence;
   std::lock_guard const lock(mu_);
   auto const found = fail_.find(path);
   return found == fail_.end() ? 0 : found->second;
@@ -138,6 +141,7 @@ std::string OriginClerk::Command(const std::string& line) {
     return "ok";
   }
   if (verb == "heal") {
+    absence_ = 0;
     fail_.clear();
     short_.clear();
     cut_.clear();
@@ -154,10 +158,17 @@ std::string OriginClerk::Command(const std::string& line) {
     short_.insert(path);
   } else if (verb == "cut") {
     cut_.insert(path);
+  } else if (verb == "vanish") {
+    absence_ = std::stoi(first);
+  } else if (verb == "stall") {
+    stall_ = std::chrono::milliseconds(std::stoll(first));
+    stall_every_ = stall_.count() == 0 ? 0 : second.empty() ? 1 : std::stoull(second);
   } else if (verb == "fail") {
     fail_[Decoded(second)] = std::stoi(first);
   } else if (verb == "delay_us") {
     delay_ = std::chrono::microseconds(std::stoll(first));
+  } else if (verb == "open_delay_us") {
+    open_delay_ = std::chrono::microseconds(std::stoll(first));
   } else if (verb == "meta_delay_us") {
     meta_delay_ = std::chrono::microseconds(std::stoll(first));
   } else if (verb == "bandwidth") {

@@ -36,6 +36,9 @@ class OriginClerk {
   // The errno that requests for the bytes or entries of `path` get; 0: none.
   int Failure(const std::string& path);
 
+  // The errno that every request gets while the origin is away; 0: it is there.
+  int Absence() const { return absence_; }
+
   // How much of a read in a file of `file_size` is given.
   struct ReadRange {
     uint64_t offset, size;
@@ -47,16 +50,19 @@ class OriginClerk {
   // Does what a line says and answers "ok", "error: WHY" or JSON. PATH is below the folder shown,
   // without a leading '/' ('.': the folder itself), percent-encoded.
   //   delay_us N           each open and read takes N µs           (0: none)
+  //   open_delay_us N      each open takes N µs more: so much a file, however it is read
   //   meta_delay_us N      the same for lookups, stats, listings and links
   //   bandwidth N          the bytes read share a line of N bytes/s (0: endless)
   //   parallel N           N delayed requests are served at once    (0: all)
+  //   stall MS EVERY       each EVERYth open or read takes MS ms more (0: none)
   //   hang PATH|*          requests on PATH, or all, are not answered until released
   //   hang_contents PATH   the same for opens, reads and listings of PATH only
   //   release              answers all that hang, and hangs no more
   //   fail ERRNO PATH      open, read and list of PATH fail so
   //   short PATH           reads of PATH give half of what was asked (legal: POSIX lets them)
   //   cut PATH             PATH ends at half of the size that stat tells (a broken origin)
-  //   heal                 forgets all fail, short and cut
+  //   vanish ERRNO         every request fails so, as if the server were gone
+  //   heal                 forgets all fail, short, cut and vanish
   //   counters             JSON: requests by kind, bytes read, hung now, and the most that were
   //                        delayed at once
   //   opened PATH          how often PATH was opened, as a number
@@ -77,6 +83,7 @@ class OriginClerk {
 
   std::atomic<uint64_t> counts_[kRequestKindCount] = {};
   std::atomic<uint64_t> bytes_{0};
+  std::atomic<int> absence_{0};
   std::mutex mu_;  // guards everything below but the thread
   std::condition_variable wake_;
   std::multimap<Time, Work> late_;
@@ -87,7 +94,9 @@ class OriginClerk {
   std::set<std::string> hang_, hang_contents_, short_, cut_;
   std::map<std::string, int> fail_;
   std::map<std::string, uint64_t> opened_;
-  std::chrono::microseconds delay_{0}, meta_delay_{0};
+  std::chrono::microseconds delay_{0}, open_delay_{0}, meta_delay_{0};
+  std::chrono::milliseconds stall_{0};
+  uint64_t stall_every_ = 0, stall_count_ = 0;
   uint64_t bandwidth_ = 0;
   std::vector<Time> lanes_;  // when each of `parallel` is free again
   Time line_free_{};

@@ -88,8 +88,9 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   std::string const path = folder == "." ? name : folder + "/" + name;
   o->clerk.Submit(RequestKind::kLookup, path, 0, [=, name = std::string(name)] {
     fuse_entry_param entry = {};
-    if (fstatat(o->folder, path.c_str(), &entry.attr, AT_SYMLINK_NOFOLLOW) != 0) {
-      fuse_reply_err(req, errno);
+    int const absence = o->clerk.Absence();
+    if (absence != 0 || fstatat(o->folder, path.c_str(), &entry.attr, AT_SYMLINK_NOFOLLOW) != 0) {
+      fuse_reply_err(req, absence != 0 ? absence : errno);
       return;
     }
     entry.ino = o->names.Remember(parent, name);
@@ -112,8 +113,9 @@ void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
   std::string const path = o->names.Path(node);
   o->clerk.Submit(RequestKind::kGetattr, path, 0, [=] {
     struct stat attr;
-    if (fstatat(o->folder, path.c_str(), &attr, AT_SYMLINK_NOFOLLOW) != 0) {
-      fuse_reply_err(req, errno);
+    int const absence = o->clerk.Absence();
+    if (absence != 0 || fstatat(o->folder, path.c_str(), &attr, AT_SYMLINK_NOFOLLOW) != 0) {
+      fuse_reply_err(req, absence != 0 ? absence : errno);
     } else {
       fuse_reply_attr(req, &attr, 0);
     }
@@ -125,9 +127,11 @@ void Readlink(fuse_req_t req, fuse_ino_t node) {
   std::string const path = o->names.Path(node);
   o->clerk.Submit(RequestKind::kReadlink, path, 0, [=] {
     char target[4097];
-    ssize_t const size = readlinkat(o->folder, path.c_str(), target, sizeof target - 1);
+    int const absence = o->clerk.Absence();
+    ssize_t const size =
+        absence != 0 ? -1 : readlinkat(o->folder, path.c_str(), target, sizeof target - 1);
     if (size < 0) {
-      fuse_reply_err(req, errno);
+      fuse_reply_err(req, absence != 0 ? absence : errno);
     } else {
       target[size] = '\0';
       fuse_reply_readlink(req, target);
