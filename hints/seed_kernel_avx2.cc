@@ -1,0 +1,13 @@
+// The seed search for AVX2: 8 seeds a vector, 16 chains.
+#define STOKEFS_SEED_VECTOR_BYTES 32
+#define STOKEFS_SEED_CHAINS 16
+#include "hints/seed_kernel_body.h"
+#include "hints/seed_kernel_sets.h"
+
+namespace stokefs::hints {
+
+size_t ScanSeedsAvx2(const SeedKernelInput& input, uint32_t* passed) {
+  return SeedKernelBody::Scan(input, passed);
+}
+
+}  // namespace stokefs::hints
