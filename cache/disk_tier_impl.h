@@ -90,14 +90,20 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   base::Result<std::vector<std::byte>> ReadWhole(ChunkDirectory& files, ChunkFileId id)
       EXCLUDES(mu_);
 
-  // Writing (disk_tier_write.cc).
-  void RunDirectory(uint32_t directory);
+  // Collecting (disk_tier_collect.cc).
+  void AddDeferred() EXCLUDES(mu_);
+  bool Collect(const FetchedBlock& block) EXCLUDES(mu_);
+
+  // Loading (disk_tier_load.cc).
   void OpenDirectory(uint32_t directory) EXCLUDES(mu_);
   void Load(uint32_t directory) EXCLUDES(mu_);
   void OnFound(uint32_t directory, FoundChunk found, std::vector<Doomed>& doomed) EXCLUDES(mu_);
   void EndLoad() EXCLUDES(mu_);
   void AddBad(uint32_t directory, ChunkFileId id, uint64_t allocated_bytes,
               std::vector<Doomed>& doomed) REQUIRES(mu_);
+
+  // Writing (disk_tier_write.cc).
+  void RunDirectory(uint32_t directory);
   bool WaitForWork(uint32_t directory) EXCLUDES(mu_);
   std::optional<uint32_t> BestDirectory() const REQUIRES(mu_);
   bool AnyHealthy() const REQUIRES(mu_);
@@ -114,8 +120,6 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   void AddWritten(const ChunkHead& head, const DiskFile& file, WriteKind kind) REQUIRES(mu_);
   uint64_t FloorBytes(const base::StorageSpace& space) const;
   void KeepFloor(uint32_t directory) EXCLUDES(mu_);
-  void AddDeferred() EXCLUDES(mu_);
-  bool Collect(const FetchedBlock& block) EXCLUDES(mu_);
   bool IsPinned(uint64_t name) const REQUIRES(mu_);
 
   // Compacting (disk_tier_compact.cc).

@@ -1,4 +1,4 @@
-// Writing bundles, and what each directory's thread does beside: opening, loading, keeping room.
+// Writing bundles, each by the thread of the directory that it goes to, and keeping room there.
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
@@ -14,10 +14,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kPeriod(200);
 constexpr std::chrono::seconds kFloorPeriod(1);
-// While a disk makes this little progress, the origin is not kept waiting for it.
-constexpr std::chrono::seconds kPatience(1);
-// Blocks that wait for room in the collector: their keys only, the bytes are in memory.
-constexpr size_t kDeferredMax = 65536;
 
 bool IsFullError(const base::Error& error) {
   return error.Errno() == ENOSPC || error.Errno() == EDQUOT;
@@ -63,93 +59,6 @@ void Fill(const ChunkHead& head, const DiskBundle& bundle, std::span<std::byte> 
 }
 
 }  // namespace
-
-void DiskTier::Impl::OnFetched(const FetchedBlock& block) {
-  {
-    base::MutexLock lock(mu_);
-    if (stopping_ || !AnyHealthy()) {
-      statistics_.skipped.Add();
-      return;
-    }
-  }
-  if (Collect(block)) {
-    base::MutexLock lock(mu_);
-    if (collector_.SealedCount() > 0) work_or_stop_.SignalAll();
-    return;
-  }
-  base::MutexLock lock(mu_);
-  if (deferred_.size() >= kDeferredMax) {
-    statistics_.skipped.Add();
-    return;
-  }
-  deferred_.push_back(block.key);
-  is_deferring_.store(true, std::memory_order_relaxed);
-}
-
-// False: no room now.
-bool DiskTier::Impl::Collect(const FetchedBlock& block) {
-  std::optional<Located> const located = LocateBlock(block.key);
-  if (!located || block.bytes.empty() || block.bytes.size() > image_bytes_max_) return true;
-  {
-    base::MutexLock lock(mu_);
-    if (index_.Find(located->name)) return true;
-  }
-  ChunkEntry const entry{.sample = located->sample,
-                         .extent = block.key.index,
-                         .size_bytes = static_cast<uint32_t>(block.bytes.size()),
-                         .digest = block.digest,
-                         .tag = located->name.tag,
-                         .mtime_ns = located->version.mtime_ns};
-  base::TimePoint const now = clock_.Now();
-  // The writers' time counts from when they have something to do.
-  if (collector_.IsEmpty()) {
-    last_progress_ns_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-  }
-  return collector_.Add(entry, block.bytes, now) != DiskCollector::Added::kFull;
-}
-
-bool DiskTier::Impl::WantsPause() const {
-  if (!collector_.IsNearlyFull() && !is_deferring_.load(std::memory_order_relaxed)) return false;
-  base::Duration const now = clock_.Now().time_since_epoch();
-  return now.count() - last_progress_ns_.load(std::memory_order_relaxed) <
-         base::Duration(kPatience).count();
-}
-
-// What had to wait goes to the collector now, as far as memory still has it.
-void DiskTier::Impl::AddDeferred() {
-  for (;;) {
-    BlockKey key;
-    {
-      base::MutexLock lock(mu_);
-      if (deferred_.empty()) {
-        is_deferring_.store(false, std::memory_order_relaxed);
-        return;
-      }
-      key = deferred_.front();
-    }
-    std::optional<Lease> const lease = memory_.Peek(key);
-    bool const is_added =
-        !lease || Collect({.key = key, .bytes = lease->bytes(), .digest = lease->digest()});
-    if (!is_added) return;
-    if (!lease) statistics_.skipped.Add();
-    base::MutexLock lock(mu_);
-    if (!deferred_.empty() && deferred_.front() == key) deferred_.pop_front();
-  }
-}
-
-void DiskTier::Impl::Flush(base::Duration limit) {
-  auto const end = std::chrono::steady_clock::now() + limit;
-  for (;;) {
-    AddDeferred();
-    collector_.Seal(base::TimePoint::max());
-    base::MutexLock lock(mu_);
-    work_or_stop_.SignalAll();
-    auto const left = end - std::chrono::steady_clock::now();
-    bool const is_empty = deferred_.empty() && collector_.IsEmpty();
-    if (is_empty || stopping_ || left <= base::Duration()) return;
-    changed_.WaitFor(mu_, std::min<base::Duration>(left, kPeriod));
-  }
-}
 
 void DiskTier::Impl::RunDirectory(uint32_t number) {
   OpenDirectory(number);
@@ -229,100 +138,6 @@ std::optional<uint32_t> DiskTier::Impl::BestDirectory() const {
     best_seconds = seconds;
   }
   return best;
-}
-
-void DiskTier::Impl::OpenDirectory(uint32_t number) {
-  auto opened =
-      ChunkDirectory::Open({.path = options_.folders[number], .direct = options_.direct}, storage_);
-  if (!opened) {
-    SetState(number, DirectoryState::kRetired, opened.error().message);
-    return;
-  }
-  base::MutexLock lock(mu_);
-  directories_[number].files = std::move(*opened);
-}
-
-void DiskTier::Impl::Load(uint32_t number) {
-  std::shared_ptr<ChunkDirectory> files;
-  {
-    base::MutexLock lock(mu_);
-    files = directories_[number].files;
-  }
-  if (files != nullptr) {
-    std::vector<Doomed> doomed;
-    auto const scanned =
-        files->Scan([&](FoundChunk found) { OnFound(number, std::move(found), doomed); });
-    if (!scanned) SetState(number, DirectoryState::kRetired, scanned.error().message);
-    Remove(doomed);
-  }
-  {
-    base::MutexLock lock(mu_);
-    directories_[number].loaded = true;
-  }
-  EndLoad();
-}
-
-void DiskTier::Impl::OnFound(uint32_t number, FoundChunk found, std::vector<Doomed>& doomed) {
-  // Any other error is not the file's: it counts, and is looked at again after the next start.
-  bool const is_damaged = !found.is_bad && !found.head && found.head.error().Errno() == EBADMSG;
-  bool const is_foreign =
-      found.head && (found.head->dataset != options_.dataset || found.head->layout != layout_tag_);
-  std::shared_ptr<ChunkDirectory> files;
-  {
-    base::MutexLock lock(mu_);
-    Directory& directory = directories_[number];
-    files = directory.files;
-    directory.used_bytes += found.allocated_bytes;
-    used_bytes_ += found.allocated_bytes;
-    if (found.is_bad || is_damaged) {
-      AddBad(number, found.file, found.allocated_bytes, doomed);
-    } else if (is_foreign) {
-      doomed.push_back({number, found.file, found.allocated_bytes});
-    } else if (found.head) {
-      index_.AddFile({.directory = number,
-                      .id = found.file,
-                      .chunk = found.head->id,
-                      .allocated_bytes = found.allocated_bytes},
-                     found.head->entries, DiskIndex::OtherVersions::kStay);
-    }
-  }
-  if (!is_damaged) return;
-  statistics_.damaged.Add();
-  journal_.Warning("disk: " + files->PathOf(found.file) + " is damaged (" +
-                   found.head.error().message + "), put aside");
-  if (auto renamed = files->PutAside(found.file); !renamed) {
-    journal_.Debug(renamed.error().message);
-  }
-}
-
-// Once all directories are loaded, or have had their time: brings the whole under the budget, and
-// lets reads in.
-void DiskTier::Impl::EndLoad() {
-  std::vector<Doomed> doomed;
-  std::vector<FetchItem> waiting;
-  std::vector<uint32_t> silent;
-  {
-    base::MutexLock lock(mu_);
-    for (uint32_t i = 0; i < directories_.size(); ++i) {
-      if (!directories_[i].loaded) silent.push_back(i);
-    }
-    if (!silent.empty() && clock_.Now() < load_until_) return;
-    DoomEmpty(doomed);
-    uint64_t doomed_bytes = 0;
-    for (Doomed const& file : doomed) doomed_bytes += file.allocated_bytes;
-    for (DiskFileNumber const file : index_.Files()) {
-      if (used_bytes_ - doomed_bytes <= options_.budget_bytes) break;
-      doomed_bytes += index_.Use(file).file.allocated_bytes;
-      Doom(file, doomed);
-    }
-    loading_.store(false, std::memory_order_release);
-    waiting.swap(waiting_);
-  }
-  for (uint32_t const number : silent) {
-    SetState(number, DirectoryState::kRetired, "it does not answer");
-  }
-  Remove(doomed);
-  FetchNow(std::move(waiting));
 }
 
 void DiskTier::Impl::WriteNext(uint32_t number) {
