@@ -12,6 +12,9 @@ DiskCollector::Added DiskCollector::Add(const ChunkEntry& entry, std::span<const
   base::MutexLock lock(mu_);
   auto const known = pending_.find(name);
   if (known != pending_.end() && known->second.tag == entry.tag) return Added::kKnown;
+  // Blocks larger than a bundle are bounded by bytes, not by the number of bundles.
+  uint64_t const bytes_max = options_.bundles_max * options_.bundle_bytes;
+  if (pending_bytes_ > 0 && pending_bytes_ + bytes.size() > bytes_max) return Added::kFull;
   // Another version of it waits: a file holds one of each, so this one comes after.
   bool const is_twin = known != pending_.end() && known->second.bundle == filling_.get();
   bool const is_full = filling_ != nullptr && !filling_->entries.empty() &&

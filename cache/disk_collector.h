@@ -5,7 +5,7 @@
 //                                       +------- GiveBack ---------+
 //
 // A block can be read here from Add until Finish. Thread-safe; the mutex is a leaf. Memory: at most
-// `bundles_max` buffers of `bundle_bytes`, made when first needed.
+// `bundles_max` buffers of `bundle_bytes`, made when first needed; or one larger block.
 #pragma once
 
 #include <atomic>

@@ -97,9 +97,17 @@ TEST_F(DiskCollectorTest, SaysInTimeThatOneBundleIsLeft) {
 
 TEST_F(DiskCollectorTest, ALargerBlockMakesABundleOfItsOwn) {
   Add(1, 0, 10);
-  EXPECT_EQ(Add(2, 0, 5000), Added::kAdded);
+  EXPECT_EQ(Add(2, 0, 2500), Added::kAdded);
   EXPECT_EQ(collector_.SealedCount(), 1u);
-  EXPECT_TRUE(ReadsRight(2, 0, 5000));
+  EXPECT_TRUE(ReadsRight(2, 0, 2500));
+}
+
+TEST_F(DiskCollectorTest, LargerBlocksTakeNoMoreThanTheBundlesWould) {
+  EXPECT_EQ(Add(1, 0, 2500), Added::kAdded);
+  EXPECT_EQ(Add(2, 0, 2500), Added::kFull);
+  collector_.Seal(now_);
+  collector_.Finish(collector_.TakeSealed());
+  EXPECT_EQ(Add(2, 0, 99000), Added::kAdded);
 }
 
 TEST_F(DiskCollectorTest, OnlyWhatIsOldEnoughIsSealedByTime) {
