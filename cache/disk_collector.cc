@@ -15,24 +15,25 @@ DiskCollector::Added DiskCollector::Add(const ChunkEntry& entry, std::span<const
   // Blocks larger than a bundle are bounded by bytes, not by the number of bundles.
   uint64_t const bytes_max = options_.bundles_max * options_.bundle_bytes;
   if (pending_bytes_ > 0 && pending_bytes_ + bytes.size() > bytes_max) return Added::kFull;
+  std::unique_ptr<DiskBundle>& filling = filling_[entry.extent % filling_.size()];
   // Another version of it waits: a file holds one of each, so this one comes after.
-  bool const is_twin = known != pending_.end() && known->second.bundle == filling_.get();
-  bool const is_full = filling_ != nullptr && !filling_->entries.empty() &&
-                       (filling_->bytes.size() + bytes.size() > options_.bundle_bytes ||
-                        filling_->entries.size() >= options_.bundle_blocks);
-  if (is_twin || is_full) sealed_.push_back(std::move(filling_));
-  if (filling_ == nullptr) {
+  bool const is_twin = known != pending_.end() && known->second.bundle == filling.get();
+  bool const is_full = filling != nullptr && !filling->entries.empty() &&
+                       (filling->bytes.size() + bytes.size() > options_.bundle_bytes ||
+                        filling->entries.size() >= options_.bundle_blocks);
+  if (is_twin || is_full) sealed_.push_back(std::move(filling));
+  if (filling == nullptr) {
     if (bundle_count_ >= options_.bundles_max) return Added::kFull;
-    filling_ = std::make_unique<DiskBundle>();
-    filling_->bytes.reserve(std::max<uint64_t>(options_.bundle_bytes, bytes.size()));
+    filling = std::make_unique<DiskBundle>();
+    filling->bytes.reserve(std::max<uint64_t>(options_.bundle_bytes, bytes.size()));
     CountBundles(bundle_count_ + 1);
   }
-  filling_->starts.push_back(filling_->bytes.size());
-  filling_->entries.push_back(entry);
-  filling_->bytes.insert(filling_->bytes.end(), bytes.begin(), bytes.end());
-  filling_->last_added = now;
+  filling->starts.push_back(filling->bytes.size());
+  filling->entries.push_back(entry);
+  filling->bytes.insert(filling->bytes.end(), bytes.begin(), bytes.end());
+  filling->last_added = now;
   pending_bytes_ += bytes.size();
-  pending_[name] = {filling_.get(), filling_->entries.size() - 1, entry.tag};
+  pending_[name] = {filling.get(), filling->entries.size() - 1, entry.tag};
   return Added::kAdded;
 }
 
@@ -54,8 +55,8 @@ bool DiskCollector::Has(BlockName block) const {
 
 void DiskCollector::Seal(base::TimePoint before) {
   base::MutexLock lock(mu_);
-  if (filling_ != nullptr && filling_->last_added <= before) {
-    sealed_.push_back(std::move(filling_));
+  for (std::unique_ptr<DiskBundle>& filling : filling_) {
+    if (filling != nullptr && filling->last_added <= before) sealed_.push_back(std::move(filling));
   }
 }
 

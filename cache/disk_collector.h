@@ -43,18 +43,23 @@ class DiskCollector {
     uint64_t bundle_bytes = 4u << 20;  // payload; one larger block makes a bundle of its own
     uint32_t bundle_blocks = 1024;
     size_t bundles_max = 4;
+    // Bundles filled at a time, one a directory: the extents of a large file are dealt out to them
+    // in turn, so that who reads it as a stream has all disks at work. Other blocks go to the
+    // first.
+    size_t lanes = 1;
   };
-  explicit DiskCollector(Options options) : options_(options) {}
+  explicit DiskCollector(Options options) : options_(options), filling_(options.lanes) {}
 
   enum class Added : uint8_t { kAdded, kKnown, kFull };
-  // `entry` without offset. kKnown: this version is here already; kFull: no buffer is free.
+  // `entry` without offset; an extent above 0 tells a large file. kKnown: this version is here
+  // already; kFull: no buffer is free.
   Added Add(const ChunkEntry& entry, std::span<const std::byte> bytes, base::TimePoint now);
 
   // Copies a block's bytes; false when it is not here or not of this length.
   bool Read(BlockName block, std::span<std::byte> into) const;
   bool Has(BlockName block) const;
 
-  // Seals what is filling if nothing was added since `before`.
+  // Seals each bundle to which nothing was added since `before`.
   void Seal(base::TimePoint before);
 
   std::unique_ptr<DiskBundle> TakeSealed();  // the oldest; null: none
@@ -82,7 +87,7 @@ class DiskCollector {
   const Options options_;
   std::atomic<bool> is_nearly_full_{false};  // atomic: looked at under other locks
   mutable base::Mutex mu_;
-  std::unique_ptr<DiskBundle> filling_ GUARDED_BY(mu_);
+  std::vector<std::unique_ptr<DiskBundle>> filling_ GUARDED_BY(mu_);  // by lane; null: none
   std::deque<std::unique_ptr<DiskBundle>> sealed_ GUARDED_BY(mu_);
   size_t bundle_count_ GUARDED_BY(mu_) = 0;  // filling, sealed and being written
   uint64_t pending_bytes_ GUARDED_BY(mu_) = 0;

@@ -11,9 +11,9 @@ namespace {
 
 // A bundle becomes one file; larger ones gain nothing on any disk we know, and cost memory.
 constexpr uint64_t kImageBytesMax = 8u << 20;
-// Bundles beside those being written: one filling, two waiting, and one for what is under way when
-// no more is fetched.
-constexpr size_t kSpareBundles = 4;
+// Bundles beside those being written and those being filled, one of each a directory: two waiting,
+// and one for what is under way when no more is fetched.
+constexpr size_t kSpareBundles = 3;
 // How long a directory may leave all its reads unanswered before others are asked instead.
 constexpr base::Duration kStallTime = std::chrono::seconds(1);
 // Files put aside that are kept in each directory, for whoever wants to know.
@@ -26,7 +26,8 @@ constexpr base::Duration kLoadTime = std::chrono::seconds(5);
 DiskCollector::Options CollectorOptions(const DiskTier::Options& options) {
   return {.bundle_bytes = std::min(options.layout.chunk_bytes, kImageBytesMax),
           .bundle_blocks = std::min(options.layout.chunk_samples, kChunkEntryCountMax),
-          .bundles_max = options.folders.size() + kSpareBundles};
+          .bundles_max = 2 * options.folders.size() + kSpareBundles,
+          .lanes = options.folders.size()};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Writing bundles, each by the thread of the directory that it goes to, and keeping room there.
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <tuple>
@@ -122,20 +123,22 @@ std::optional<uint32_t> DiskTier::Impl::BestDirectory() const {
     fastest = std::max(fastest, directory.bytes_per_second);
   }
   std::optional<uint32_t> best;
-  double best_seconds = 0;
+  double best_cost = 0;
   for (uint32_t i = 0; i < directories_.size(); ++i) {
     Directory const& directory = directories_[i];
     bool const is_ready = directory.state == DirectoryState::kHealthy &&
                           directory.files != nullptr && !directory.writing;
     if (!is_ready) continue;
-    // Not measured yet: as fast as the fastest.
-    double const speed = directory.bytes_per_second > 0 ? directory.bytes_per_second
-                         : fastest > 0                  ? fastest
-                                                        : 1;
-    double const seconds = static_cast<double>(directory.used_bytes) / speed;
-    if (best && seconds >= best_seconds) continue;
+    // In whole powers of two, so that the noise of measuring makes no equals unequal. Not measured
+    // yet: as fast as the fastest.
+    double const times_slower =
+        directory.bytes_per_second > 0
+            ? std::exp2(std::round(std::log2(fastest / directory.bytes_per_second)))
+            : 1;
+    double const cost = static_cast<double>(directory.used_bytes) * times_slower;
+    if (best && cost >= best_cost) continue;
     best = i;
-    best_seconds = seconds;
+    best_cost = cost;
   }
   return best;
 }

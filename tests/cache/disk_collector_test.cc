@@ -110,6 +110,24 @@ TEST_F(DiskCollectorTest, LargerBlocksTakeNoMoreThanTheBundlesWould) {
   EXPECT_EQ(Add(2, 0, 99000), Added::kAdded);
 }
 
+TEST_F(DiskCollectorTest, NeighbouringExtentsGoToDifferentBundles) {
+  DiskCollector collector({.bundle_bytes = 1000, .bundles_max = 8, .lanes = 2});
+  std::vector<std::byte> const bytes(400);
+  for (uint32_t i = 0; i < 4; ++i) {
+    ChunkEntry entry = Entry(1, 0, 400);
+    entry.extent = i;
+    EXPECT_EQ(collector.Add(entry, bytes, now_), Added::kAdded);
+  }
+  collector.Seal(now_);
+  ASSERT_EQ(collector.SealedCount(), 2u);
+  for (uint32_t lane = 0; lane < 2; ++lane) {
+    auto const bundle = collector.TakeSealed();
+    ASSERT_EQ(bundle->entries.size(), 2u);
+    EXPECT_EQ(bundle->entries[0].extent, lane);
+    EXPECT_EQ(bundle->entries[1].extent, lane + 2);
+  }
+}
+
 TEST_F(DiskCollectorTest, OnlyWhatIsOldEnoughIsSealedByTime) {
   Add(1, 0, 10);
   collector_.Seal(now_ - std::chrono::milliseconds(1));
