@@ -133,15 +133,21 @@ class LimitedDisks:
         subprocess.run(["losetup", "-d", device], check=True)
         os.unlink(image)
 
-    def alone(self, folder):
-        """MB/s of one device by itself: dd of all chunk files in the same group, past the page
-        cache."""
-        paths = [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names
-                 if name.endswith(".chunk")]
+    def alone(self, count):
+        """MB/s of `count` devices by themselves: a dd on each, in the same group, of all chunk
+        files there, past the page cache."""
+        size, readers = 0, []
         with Watch() as watch:
-            subprocess.run([*self.words, "sh", "-c", "for path; do dd if=\"$path\" of=/dev/null "
-                            "bs=1M iflag=direct status=none; done", "-", *paths], check=True)
-        return sum(map(os.path.getsize, paths)) / watch.seconds / 1e6
+            for folder in self.folders[:count]:
+                paths = [os.path.join(root, name) for root, _, names in os.walk(folder)
+                         for name in names if name.endswith(".chunk")]
+                size += sum(map(os.path.getsize, paths))
+                readers.append(subprocess.Popen(
+                    [*self.words, "sh", "-c", "for path; do dd if=\"$path\" of=/dev/null bs=1M "
+                     "iflag=direct status=none; done", "-", *paths]))
+            if any(reader.wait() for reader in readers):
+                raise AssertionError("a dd failed")
+        return size / watch.seconds / 1e6
 
 
 def mount_in_group(bench, disks, count, source):
@@ -199,9 +205,8 @@ def stripes_part(bench):
                       os.walk(os.path.join(folder, "cache")) for name in names) >> 20
                   for folder in disks.folders[:count]]
         progress(f"MiB in each directory: {spread}")
-        if count == 1:
-            bench.row("one limited disk by itself (dd, direct)", unit="MB/s",
-                      value=disks.alone(disks.folders[0]))
+        drop_caches()
+        rates["dd on each disk", count] = [disks.alone(count)]
         for folder in disks.folders:
             shutil.rmtree(os.path.join(folder, "cache"), ignore_errors=True)
     bench.row("", text=f"\nreads over directories limited to {LIMIT / 1e6:.0f} MB/s each")
