@@ -41,7 +41,6 @@ DiskTier::Impl::Impl(Options options, OriginLocator& locator, MemoryTier& memory
       journal_(journal),
       clock_(clock),
       layout_tag_(LayoutTag(options_.layout, options_.extent_bytes)),
-      image_bytes_max_(std::max(kImageBytesMax, options_.extent_bytes)),
       bundle_bytes_(CollectorOptions(options_).bundle_bytes),
       reserve_bytes_(options_.budget_bytes >= kReserveShare * bundle_bytes_
                          ? bundle_bytes_ + (bundle_bytes_ >> 2)
@@ -204,6 +203,8 @@ void DiskTier::Impl::SetState(uint32_t number, DirectoryState state, const std::
     case DirectoryState::kFull:
       return journal_.Warning("disk: " + line + " is full (" + reason +
                               "): nothing is written there");
+    case DirectoryState::kStalled:
+      return;
     case DirectoryState::kRetired:
       return journal_.Warning("disk: " + line + " is out of service (" + reason +
                               "); it is tried again every 10 s");
@@ -211,7 +212,8 @@ void DiskTier::Impl::SetState(uint32_t number, DirectoryState state, const std::
 }
 
 // A file that is not as it was written leaves service; its blocks come from the origin again.
-void DiskTier::Impl::PutAside(uint32_t number, ChunkFileId id, const std::string& why) {
+void DiskTier::Impl::PutAside(uint32_t number, ChunkFileId id, const base::Error& why) {
+  bool const is_gone = why.code == std::errc::no_such_file_or_directory;
   std::shared_ptr<ChunkDirectory> files;
   std::vector<Doomed> doomed;
   {
@@ -224,14 +226,22 @@ void DiskTier::Impl::PutAside(uint32_t number, ChunkFileId id, const std::string
       if (!index_.Is(file, number, id)) continue;
       is_known = true;
       allocated_bytes = index_.Use(file).file.allocated_bytes;
-      statistics_.damaged.Add(index_.Use(file).live_blocks);
+      if (!is_gone) statistics_.damaged.Add(index_.Use(file).live_blocks);
       index_.RemoveFile(file);
       break;
     }
     if (!is_known) return;  // somebody was faster
-    AddBad(number, id, allocated_bytes, doomed);
+    if (is_gone) {          // somebody deleted it: no more than that
+      doomed.push_back({number, id, allocated_bytes});
+    } else {
+      AddBad(number, id, allocated_bytes, doomed);
+    }
   }
-  journal_.Warning("disk: " + files->PathOf(id) + " is damaged (" + why + "), put aside");
+  if (is_gone) {
+    journal_.Debug("disk: " + files->PathOf(id) + " was deleted");
+    return Remove(doomed);
+  }
+  journal_.Warning("disk: " + files->PathOf(id) + " is damaged (" + why.message + "), put aside");
   if (auto renamed = files->PutAside(id); !renamed) journal_.Debug(renamed.error().message);
   Remove(doomed);
 }
@@ -345,16 +355,18 @@ DiskUsage DiskTier::Impl::Usage() const {
   DiskUsage usage{.budget_bytes = options_.budget_bytes,
                   .pending_bytes = collector_.PendingBytes(),
                   .loading = loading_.load(std::memory_order_relaxed)};
+  base::TimePoint const now = clock_.Now();
   base::MutexLock lock(mu_);
   usage.used_bytes = used_bytes_;
   usage.blocks = index_.BlockCount();
   usage.block_bytes = index_.BlockBytes();
   usage.pinned_blocks = index_.PinnedCount();
   for (Directory const& directory : directories_) {
+    bool const is_stalled = IsStalled(directory, now);
     usage.directories.push_back(
         {.path = directory.folder,
-         .state = directory.state,
-         .reason = directory.reason,
+         .state = is_stalled ? DirectoryState::kStalled : directory.state,
+         .reason = is_stalled ? "its reads are not answered" : directory.reason,
          .reader = directory.files != nullptr ? directory.files->ReaderName() : "",
          .used_bytes = directory.used_bytes});
   }

@@ -38,7 +38,8 @@ struct DiskStatistics {
   base::LatencyHistogram latency;
 };
 
-enum class DirectoryState : uint8_t { kHealthy, kFull, kRetired };
+// kStalled: its reads are not answered; seen in DirectoryUsage only, beside the other states.
+enum class DirectoryState : uint8_t { kHealthy, kFull, kRetired, kStalled };
 
 struct DirectoryUsage {
   std::string path;

@@ -8,6 +8,8 @@ namespace {
 
 // While a disk makes this little progress, the origin is not kept waiting for it.
 constexpr std::chrono::seconds kPatience(1);
+// Larger extents are not kept on disk: they would be copied beside the memory budget.
+constexpr size_t kBlockBytesKeptMax = 32u << 20;
 // Blocks that wait for room in the collector: their keys only, the bytes are in memory.
 constexpr size_t kDeferredMax = 65536;
 // How often whoever flushes looks again.
@@ -40,7 +42,11 @@ void DiskTier::Impl::OnFetched(const FetchedBlock& block) {
 // False: no room now.
 bool DiskTier::Impl::Collect(const FetchedBlock& block) {
   std::optional<Located> const located = LocateBlock(block.key);
-  if (!located || block.bytes.empty() || block.bytes.size() > image_bytes_max_) return true;
+  if (!located || block.bytes.empty()) return true;
+  if (block.bytes.size() > kBlockBytesKeptMax) {
+    statistics_.skipped.Add();
+    return true;
+  }
   {
     base::MutexLock lock(mu_);
     if (index_.Find(located->name)) return true;

@@ -15,6 +15,9 @@ constexpr std::chrono::seconds kPeriod(2);
 // Files that are worth joining even where that frees little.
 constexpr size_t kManyFiles = 8;
 constexpr uint64_t kGainShare = 4;  // else it has to free a quarter of what they take
+constexpr uint64_t kGainShareWhenShort = 32;
+constexpr uint64_t kMarginShare = 16;  // of the budget: room that is kept while something is dead
+constexpr uint64_t kDeadShare = 16;    // of a file: less is not worth its being written again
 
 }  // namespace
 
@@ -29,6 +32,8 @@ void DiskTier::Impl::RunCompactor() {
       // Woken for writers' work: not now.
       if (collector_.SealedCount() > 0) continue;
     }
+    // The directories' own threads may all be held by their disks.
+    if (loading_.load(std::memory_order_relaxed)) EndLoad();
     if (loading_.load(std::memory_order_relaxed)) continue;
     base::TimePoint const now = clock_.Now();
     if (now < next_compaction_) continue;
@@ -80,10 +85,19 @@ std::vector<DiskTier::Impl::Victim> DiskTier::Impl::ChooseVictims() {
   };
   base::MutexLock lock(mu_);
   std::vector<Candidate> candidates;
+  // While there is room, dead blocks cost nothing; without it they keep others out.
+  uint64_t const margin_bytes = std::max(2 * bundle_bytes_, options_.budget_bytes / kMarginShare);
+  bool is_short = used_bytes_ + reserve_bytes_ + margin_bytes > options_.budget_bytes;
+  for (Directory const& directory : directories_) {
+    is_short = is_short || directory.state == DirectoryState::kFull;
+  }
   for (DiskFileNumber const number : index_.Files()) {
     DiskFileUse const& use = index_.Use(number);
-    bool const is_small =
-        use.live_bytes < bundle_bytes_ / 2 && use.live_blocks < options_.layout.chunk_samples / 2;
+    uint64_t const allocated_bytes = use.file.allocated_bytes;
+    bool const is_dead_enough = is_short && use.live_blocks < use.blocks &&
+                                use.live_bytes + allocated_bytes / kDeadShare <= allocated_bytes;
+    bool const is_small = is_dead_enough || (use.live_bytes < bundle_bytes_ / 2 &&
+                                             use.live_blocks < options_.layout.chunk_samples / 2);
     bool const is_reachable = directories_[use.file.directory].state == DirectoryState::kHealthy;
     if (is_small && is_reachable) candidates.push_back({number, use.live_bytes});
   }
@@ -105,7 +119,8 @@ std::vector<DiskTier::Impl::Victim> DiskTier::Impl::ChooseVictims() {
   if (victims.empty()) return {};
   uint64_t const new_bytes =
       ChunkDirectory::AllocatedBytes(live_bytes + HeadBytes(live_blocks) + kChunkAlignment);
-  bool const gains = new_bytes + allocated_bytes / kGainShare < allocated_bytes;
+  uint64_t const share = is_short ? kGainShareWhenShort : kGainShare;
+  bool const gains = new_bytes + allocated_bytes / share < allocated_bytes;
   if (!gains && victims.size() < kManyFiles) return {};
   return victims;
 }
@@ -133,7 +148,7 @@ void DiskTier::Impl::AddLiveBlocks(const Victim& victim, DiskBundle& bundle) {
     bool const is_late = bytes.error().code == std::errc::timed_out ||
                          bytes.error().code == std::errc::operation_canceled ||
                          bytes.error().code == std::errc::resource_unavailable_try_again;
-    if (!is_late) PutAside(victim.file.directory, victim.file.id, bytes.error().message);
+    if (!is_late) PutAside(victim.file.directory, victim.file.id, bytes.error());
     return;
   }
   auto const head =
@@ -148,7 +163,7 @@ void DiskTier::Impl::AddLiveBlocks(const Victim& victim, DiskBundle& bundle) {
     }
     auto const block = std::span(*bytes).subspan(entry.offset, entry.size_bytes);
     if (DigestOf(block) != entry.digest) {
-      PutAside(victim.file.directory, victim.file.id, "digest");
+      PutAside(victim.file.directory, victim.file.id, {std::errc{EBADMSG}, "digest"});
       return;
     }
     // Two versions of one block have no room in one file: the other waits for its turn.

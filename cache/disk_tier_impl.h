@@ -79,7 +79,7 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   void Doom(DiskFileNumber number, std::vector<Doomed>& doomed) REQUIRES(mu_);
   void DoomEmpty(std::vector<Doomed>& doomed) REQUIRES(mu_);
   void SetState(uint32_t directory, DirectoryState state, const std::string& reason) EXCLUDES(mu_);
-  void PutAside(uint32_t directory, ChunkFileId id, const std::string& why) EXCLUDES(mu_);
+  void PutAside(uint32_t directory, ChunkFileId id, const base::Error& why) EXCLUDES(mu_);
 
   // Reading (disk_tier_read.cc).
   struct ReadOfBlock;
@@ -105,6 +105,7 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   // Writing (disk_tier_write.cc).
   void RunDirectory(uint32_t directory);
   bool WaitForWork(uint32_t directory) EXCLUDES(mu_);
+  bool MayWriteAtEnd(uint32_t directory) const EXCLUDES(mu_);
   std::optional<uint32_t> BestDirectory() const REQUIRES(mu_);
   bool AnyHealthy() const REQUIRES(mu_);
   void WriteNext(uint32_t directory) EXCLUDES(mu_);
@@ -140,7 +141,6 @@ class DiskTier::Impl : public std::enable_shared_from_this<Impl> {
   base::Journal& journal_;
   const base::Clock& clock_;
   const uint64_t layout_tag_;
-  const uint64_t image_bytes_max_;
   const uint64_t bundle_bytes_;
   // Of the budget, for compaction alone: with nothing left it could free nothing.
   const uint64_t reserve_bytes_;

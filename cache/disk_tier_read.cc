@@ -10,7 +10,7 @@ namespace stokefs::cache {
 namespace {
 
 // A whole file of a disk that answers takes milliseconds; this is one that does not.
-constexpr std::chrono::seconds kWholeFileTime{30};
+constexpr std::chrono::seconds kWholeFileTime{10};
 
 // What an answer that comes too late may still write to.
 struct Awaited {
@@ -58,7 +58,8 @@ void DiskTier::Impl::FetchNow(std::vector<FetchItem> items) {
     if (located) {
       base::MutexLock lock(mu_);
       auto const place = index_.Find(located->name);
-      is_here = place && place->size_bytes == item.into.size();
+      is_here = place && place->size_bytes == item.into.size() &&
+                !IsStalled(directories_[index_.Use(place->number).file.directory], now);
       if (is_here) {
         DiskFile const& file = index_.Use(place->number).file;
         read.directory = file.directory;
@@ -115,7 +116,7 @@ void DiskTier::Impl::OnRead(const ReadOfBlock& read, base::Status status) {
                           error.code == std::errc::operation_canceled;
   if (!is_refusal) {
     statistics_.errors.Add();
-    PutAside(read.directory, read.file, error.message);
+    PutAside(read.directory, read.file, error);
   }
   // Whatever the disk's errno, the block is at the next source.
   if (error.code == std::errc::no_such_file_or_directory) error.code = std::errc{EIO};
@@ -130,12 +131,14 @@ base::Status DiskTier::Impl::ReadWaiting(ChunkDirectory& files, ChunkFileId id, 
   reads.push_back({.file = id,
                    .offset = offset,
                    .into = awaited->bytes,
-                   .done = [awaited](base::Status status) {
-                     base::MutexLock lock(awaited->mu);
-                     awaited->is_answered = true;
-                     awaited->status = std::move(status);
-                     awaited->answered.SignalAll();
-                   }});
+                   .done =
+                       [awaited](base::Status status) {
+                         base::MutexLock lock(awaited->mu);
+                         awaited->is_answered = true;
+                         awaited->status = std::move(status);
+                         awaited->answered.SignalAll();
+                       },
+                   .priority = base::ReadPriority::kBackground});
   files.Read(std::move(reads));
   auto const end = std::chrono::steady_clock::now() + kWholeFileTime;
   base::MutexLock lock(awaited->mu);
@@ -194,7 +197,7 @@ DiskTier::VerifyReport DiskTier::Impl::Verify(
   VerifyReport report{.files_total = wanted.size()};
   for (Wanted const& one : wanted) {
     auto const bytes = ReadWhole(*one.files, one.file.id);
-    std::string wrong = bytes ? "" : bytes.error().message;
+    base::Error wrong = bytes ? base::Error{} : bytes.error();
     bool const is_gone = !bytes && bytes.error().code == std::errc::no_such_file_or_directory;
     if (bytes) {
       auto const head = ParseChunkHead(
@@ -206,14 +209,14 @@ DiskTier::VerifyReport DiskTier::Impl::Verify(
           continue;
         }
         ++report.damaged_blocks;
-        wrong = "digest";
+        wrong = {std::errc{EBADMSG}, "digest"};
       }
     }
     bool const is_late =
         !bytes && (bytes.error().code == std::errc::timed_out ||
                    bytes.error().code == std::errc::operation_canceled ||
                    bytes.error().code == std::errc::resource_unavailable_try_again);
-    if (!wrong.empty() && !is_late) {
+    if (wrong.code != std::errc{} && !is_late) {
       bool is_here = false;
       {
         base::MutexLock lock(mu_);

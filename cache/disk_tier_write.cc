@@ -94,12 +94,19 @@ void DiskTier::Impl::RunDirectory(uint32_t number) {
   // The end: what was collected is written, by whoever comes first.
   AddDeferred();
   collector_.Seal(base::TimePoint::max());
-  while (collector_.SealedCount() > 0) WriteNext(number);
+  while (collector_.SealedCount() > 0 && MayWriteAtEnd(number)) WriteNext(number);
+}
+
+// What a directory out of service would drop is left to the others.
+bool DiskTier::Impl::MayWriteAtEnd(uint32_t number) const {
+  base::MutexLock lock(mu_);
+  return directories_[number].state == DirectoryState::kHealthy || !AnyHealthy();
 }
 
 // False: stop.
 bool DiskTier::Impl::WaitForWork(uint32_t number) {
   collector_.Seal(clock_.Now() - options_.flush_after);
+  if (is_deferring_.load(std::memory_order_relaxed)) AddDeferred();
   base::MutexLock lock(mu_);
   auto const has_work = [&]() REQUIRES(mu_) {
     return !loading_.load(std::memory_order_relaxed) && collector_.SealedCount() > 0 &&
@@ -189,16 +196,20 @@ bool DiskTier::Impl::CanFit(const DiskBundle& bundle, WriteOrder order, uint64_t
   for (ChunkEntry const& entry : bundle.entries) {
     is_pinned = is_pinned || IsPinned(NameOf(entry.sample, entry.extent));
   }
+  if (used_bytes_ + bytes <= budget_bytes) return true;
+  if (!is_pinned || bytes > budget_bytes) return false;
+  // Nobody goes unless that is enough.
+  std::vector<DiskFileNumber> victims;
   uint64_t freed_bytes = 0;
-  if (is_pinned && bytes <= budget_bytes) {
-    for (DiskFileNumber const file : index_.Files()) {
-      if (used_bytes_ + bytes - freed_bytes <= budget_bytes) break;
-      if (index_.Use(file).pinned_blocks > 0) continue;
-      freed_bytes += index_.Use(file).file.allocated_bytes;
-      Doom(file, doomed);
-    }
+  for (DiskFileNumber const file : index_.Files()) {
+    if (used_bytes_ + bytes <= budget_bytes + freed_bytes) break;
+    if (index_.Use(file).pinned_blocks > 0) continue;
+    freed_bytes += index_.Use(file).file.allocated_bytes;
+    victims.push_back(file);
   }
-  return used_bytes_ + bytes - freed_bytes <= budget_bytes;
+  if (used_bytes_ + bytes > budget_bytes + freed_bytes) return false;
+  for (DiskFileNumber const file : victims) Doom(file, doomed);
+  return true;
 }
 
 uint64_t DiskTier::Impl::FloorBytes(const base::StorageSpace& space) const {

@@ -16,15 +16,11 @@ bool FetchBudgets::Fits(const FetchCharge& charge) const {
   SourceLimits const& limits = limits_.sources[charge.source_index];
   if (charge.priority == FetchPriority::kBackground) {
     return there.background_count < limits.background_count_max &&
-           background_bytes_ + charge.size_bytes <= limits_.background_bytes_max;
+           (background_bytes_ == 0 ||
+            background_bytes_ + charge.size_bytes <= limits_.background_bytes_max);
   }
   return there.bytes == 0 || (there.bytes + charge.size_bytes <= limits.bytes_max &&
                               bytes_ + charge.size_bytes <= limits_.bytes_max);
-}
-
-bool FetchBudgets::MayFit(const FetchCharge& charge) const {
-  return charge.priority == FetchPriority::kDemand ||
-         charge.size_bytes <= limits_.background_bytes_max;
 }
 
 void FetchBudgets::Add(const FetchCharge& charge) {

@@ -2,8 +2,9 @@
 //
 // Demand has a budget of bytes at each source and one for all of them together; one block may
 // always be asked of each. Background has one budget of bytes for all, beside those of demand, so
-// that it never takes what demand needs, and a number at each source, so that what a reader comes
-// for meanwhile is not queued far back inside the source. Pure; guarded by the read path's mutex.
+// that it never takes what demand needs (one block may always fly), and a number at each source, so
+// that what a reader comes for meanwhile is not queued far back inside the source. Pure; guarded by
+// the read path's mutex.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +36,6 @@ class FetchBudgets {
   explicit FetchBudgets(Limits limits);
 
   bool Fits(const FetchCharge& charge) const;
-  // Whether it could ever fit.
-  bool MayFit(const FetchCharge& charge) const;
   void Add(const FetchCharge& charge);
   void Remove(const FetchCharge& charge);
 

@@ -64,12 +64,8 @@ FetchTable::Presence FetchTable::Find(BlockKey key) const {
   return fetch->state == State::kOverdue ? Presence::kOverdue : Presence::kInFlight;
 }
 
-bool FetchTable::MayFit(const FetchOrder& order) const {
-  return budgets_.MayFit({order.first_source, order.priority, order.size_bytes});
-}
-
 void FetchTable::Start(const FetchOrder& order, base::TimePoint now) {
-  STOKEFS_CHECK(order.first_source < waiting_.size() && MayFit(order));
+  STOKEFS_CHECK(order.first_source < waiting_.size());
   auto fetch = std::unique_ptr<Fetch>(new Fetch{.key = order.key,
                                                 .size_bytes = order.size_bytes,
                                                 .serial = ++last_serial_,
@@ -142,8 +138,9 @@ void FetchTable::MoveToOverdue(Fetch& fetch, base::TimePoint now) {
   Move(fetch, State::kOverdue, fetch.unanswered_count > 0 ? kNever : now + kOverdueTime);
 }
 
-// A reader came for a background block. How long it has been under way is not held against the
-// reader. What a source was asked for goes on as it is: it counts as background until answered.
+// A reader came for a background block. How long it has been under way at the last source is not
+// held against the reader; another one that is late by then is given up for the next. What a source
+// was asked for goes on as it is: it counts as background until answered.
 void FetchTable::Lift(Fetch& fetch, base::TimePoint now) {
   if (fetch.state == State::kBusy) Move(fetch, State::kWaiting, kNever);
   bool const waits = fetch.state == State::kWaiting;

@@ -65,8 +65,6 @@ class FetchTable {
 
   // Of fetches that have not ended.
   size_t ListenerCount() const { return listener_count_; }
-  // Whether a background block of this size can ever be fetched.
-  bool MayFit(const FetchOrder& order) const;
 
   // Starts a fetch; somebody must then join it or listen. Then call Pump.
   void Start(const FetchOrder& order, base::TimePoint now);

@@ -62,13 +62,8 @@ bool ReadPath::Impl::TakeWish(const Wish& wish, const FetchListener& listener, b
   if (!verdict && presence == FetchTable::Presence::kOverdue) {
     verdict = base::Fail(std::errc::timed_out, "the block is overdue");
   }
-  if (!verdict && presence == FetchTable::Presence::kNone) {
-    if (!fetches_.MayFit(wish.order)) {
-      verdict = base::Fail(std::errc::not_enough_memory, "a block is above the prefetch budget");
-    } else if (memory_.Peek(key)) {  // came since it was looked for
-      verdict = base::Status();
-    }
-  }
+  bool const is_unknown = !verdict && presence == FetchTable::Presence::kNone;
+  if (is_unknown && memory_.Peek(key)) verdict = base::Status();  // came since it was looked for
   if (verdict) {
     effects.told.push_back({listener, key, std::move(*verdict)});
     return true;

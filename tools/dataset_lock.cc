@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "tools/exit_status.h"
 #include "tools/process_state.h"
@@ -49,6 +51,20 @@ bool IsEnding(const Holder& holder) {
 // Between the flock and its first line a new holder is nameless for a moment.
 constexpr auto kNamelessMax = std::chrono::seconds(1);
 constexpr auto kPause = std::chrono::milliseconds(20);
+
+constexpr auto kWriteLimit = std::chrono::milliseconds(300);
+
+// Runs `work`, whose every reference it owns, on a thread that is left behind after `limit`.
+void DoWithin(std::chrono::milliseconds limit, std::function<void()> work) {
+  auto const done = std::make_shared<std::promise<void>>();
+  std::future<void> const ended = done->get_future();
+  std::thread([done, work = std::move(work)]() mutable {
+    work();
+    work = nullptr;  // lets go of the locks before anybody goes on
+    done->set_value();
+  }).detach();
+  ended.wait_for(limit);
+}
 
 base::Status WaitForFlock(int fd, const std::string& path, const DatasetLock::Options& options) {
   auto const start = std::chrono::steady_clock::now();
@@ -92,7 +108,7 @@ bool IsHolderEnding(const std::string& lock_path) {
 
 base::Result<std::unique_ptr<DatasetLock>> DatasetLock::Acquire(const Options& options) {
   std::unique_ptr<DatasetLock> lock(new DatasetLock);
-  lock->mount_point_ = options.mount_point;
+  lock->held_->mount_point = options.mount_point;
   for (const std::string& cache_dir : options.cache_dirs) {
     std::string const folder = DatasetFolder(cache_dir, options.source);
     if (base::Status made = base::MakeFolders(folder, 0700); !made)
@@ -103,36 +119,41 @@ base::Result<std::unique_ptr<DatasetLock>> DatasetLock::Acquire(const Options& o
     base::Status const held = WaitForFlock(fd.Get(), path, options);
     if (!held) return Pass(held.error());
     lock->folders_.push_back(folder);
-    lock->locks_.push_back(std::move(fd));
-    lock->WriteState("running");
+    lock->held_->locks.push_back(std::move(fd));
+    WriteState(*lock->held_, "running");
   }
   return lock;
 }
 
 // One write of one short line, so that readers see the old one or the new one; the blanks cover
 // what is longer in "running" than in "ending" until the file is cut.
-void DatasetLock::WriteState(const char* state) {
+void DatasetLock::WriteState(const Held& held, const char* state) {
   auto const self = ReadProcess(getpid());
   Json const json = {{"pid", getpid()},
                      {"start_ticks", self ? self->start_ticks : 0},
-                     {"mount_point", mount_point_},
+                     {"mount_point", held.mount_point},
                      {"state", state}};
   std::string const text = json.dump(-1, ' ', true, Json::error_handler_t::replace) + "    \n";
-  for (const base::UniqueFd& fd : locks_) {
+  for (const base::UniqueFd& fd : held.locks) {
     if (pwrite(fd.Get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
         ftruncate(fd.Get(), static_cast<off_t>(text.size())) != 0)
       return;  // a full disk: others then see a nameless holder and are refused
   }
 }
 
-void DatasetLock::MarkEnding() { WriteState("ending"); }
+void DatasetLock::MarkEnding() {
+  if (held_ == nullptr) return;
+  DoWithin(kWriteLimit, [held = held_] { WriteState(*held, "ending"); });
+}
 
 void DatasetLock::Unlock() {
-  for (base::UniqueFd& fd : locks_) {
-    if (ftruncate(fd.Get(), 0) != 0) continue;
-  }
-  for (base::UniqueFd& fd : locks_) flock(fd.Get(), LOCK_UN);
-  locks_.clear();
+  if (held_ == nullptr) return;
+  DoWithin(kWriteLimit, [held = std::exchange(held_, nullptr)] {
+    for (const base::UniqueFd& fd : held->locks) {
+      if (ftruncate(fd.Get(), 0) != 0) continue;
+    }
+    for (const base::UniqueFd& fd : held->locks) flock(fd.Get(), LOCK_UN);
+  });
 }
 
 }  // namespace stokefs::tools

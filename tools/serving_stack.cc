@@ -58,6 +58,8 @@ const char* NameOf(cache::DirectoryState state) {
       return "full";
     case cache::DirectoryState::kRetired:
       return "retired";
+    case cache::DirectoryState::kStalled:
+      return "stalled";
   }
   return "?";
 }

@@ -133,6 +133,7 @@ TEST_F(DiskTierFaultsTest, ADirectoryThatHangsInAWriteHoldsUpNeitherReadsNorTheO
     int const error = Read({i});
     ASSERT_TRUE(error == 0 || error == ENOENT);
   }
+  Close();
 }
 
 TEST_F(DiskTierFaultsTest, ADirectoryThatHangsAtTheStartHoldsUpReadsForSecondsOnly) {
@@ -155,6 +156,21 @@ TEST_F(DiskTierFaultsTest, ADirectoryThatHangsAtTheStartHoldsUpReadsForSecondsOn
   EXPECT_EQ(tier().Usage().directories[0].state, DirectoryState::kRetired);
   release = true;
   release.notify_all();
+  Close();
+}
+
+TEST_F(DiskTierFaultsTest, TheOnlyDirectoryHangsAtTheStartAndReadsGoOn) {
+  std::atomic<bool> release{false};
+  testing::FaultyStorage& disk = UseFaultyDisk();
+  disk.SetHook([&](StorageCall call, const std::string&) {
+    if (call == StorageCall::kListFolders) release.wait(false);
+  });
+  for (uint32_t i = 2; i < 50; ++i) ASSERT_EQ(Read({i}), ENOENT) << i;
+  EXPECT_FALSE(tier().Holds({{2}}));
+  EXPECT_FALSE(tier().WantsPause());
+  release = true;
+  release.notify_all();
+  Close();
 }
 
 }  // namespace

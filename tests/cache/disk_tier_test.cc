@@ -165,6 +165,39 @@ TEST_F(DiskTierTest, PinnedBlocksStayAndMakeRoomForThemselves) {
   EXPECT_EQ(Read({400}), ENOENT);
 }
 
+TEST_F(DiskTierTest, PinsThatCannotFitSendNobodyAway) {
+  options_.budget_bytes = 512u << 10;
+  FeedMany(2, 300);
+  std::vector<BlockKey> pins;
+  for (uint32_t i = 400; i < 800; ++i) pins.push_back({{i}});
+  tier().Pin(pins);
+  FeedMany(400, 800);
+  EXPECT_EQ(tier().Usage().used_bytes, BytesOnDisk());
+  EXPECT_LE(tier().Usage().used_bytes, options_.budget_bytes);
+  tier().Unpin(pins);
+  tier().EvictAll();
+  EXPECT_EQ(tier().Usage().used_bytes, 0u);
+  EXPECT_EQ(BytesOnDisk(), 0u);
+}
+
+TEST_F(DiskTierTest, RoomOfEvictedBlocksIsGivenBackWhenItIsShort) {
+  options_.budget_bytes = 2u << 20;
+  FeedMany(2, 900);
+  ASSERT_GT(tier().Statistics().skipped.Value(), 0u);
+  std::vector<BlockKey> evicted;
+  for (uint32_t i = 2; i < 900; i += 4) evicted.push_back({{i}});
+  ASSERT_GT(tier().Evict(evicted), 100u);
+  auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(100);
+  uint64_t const used_bytes = tier().Usage().used_bytes;
+  while (tier().Usage().used_bytes + 80'000 > used_bytes &&
+         std::chrono::steady_clock::now() < end) {
+    tier().Flush();
+  }
+  FeedMany(1000, 1015);
+  for (uint32_t i = 1000; i < 1015; ++i) ASSERT_EQ(Read({i}), 0);
+  EXPECT_EQ(Read({3}), 0);
+}
+
 TEST_F(DiskTierTest, VerifyFindsWhatIsDamaged) {
   FeedMany(2, 200);
   auto report = tier().Verify([](auto const&) { return true; });

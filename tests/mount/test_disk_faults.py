@@ -233,6 +233,24 @@ class Full(Faults):
         self.assertEqual(0, mount.stats()["reads"]["errors"])
 
 
+class Frozen(Faults):
+    def test_a_disk_that_takes_no_write_holds_up_no_end(self):
+        """Frozen: whoever writes there hangs, and cannot be killed until the thaw."""
+        self.small(small_disk.Ext4, self.second, 256 * MIB)
+        names = self.fill(100)
+        cache = os.path.join(self.second, "cache")
+        mount = self.mount("--disk", "1GiB", cache_dirs=[cache])
+        self.epoch(names)
+        subprocess.run(["fsfreeze", "-f", self.second], check=True)
+        try:
+            self.epoch(names, seed=1)  # read by open descriptors and from memory, or the origin
+            mount.signal(signal.SIGTERM)
+            wait_until(lambda: not mounting.is_mounted(mount.path), 5, "the end of the mount")
+        finally:
+            subprocess.run(["fsfreeze", "-u", self.second], check=True)
+        mount.wait_gone()
+
+
 class Dead(Faults):
     def test_one_disk_of_two_dies(self):
         """All reads and writes of it are EIO from one moment on."""
