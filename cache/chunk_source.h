@@ -29,6 +29,7 @@ struct FetchItem {
   std::span<std::byte> into;  // exactly the block's length
   base::TimePoint deadline;   // past it nobody waits for this item: it need not be started any more
   FetchPriority priority = FetchPriority::kDemand;
+  uint64_t* digest = nullptr;  // where a source that knows the bytes' digest puts it, before `done`
   // ok: `into` holds the block's bytes, whole, of the node's version, and their digest was checked
   // where the source knows one. Errors: ESTALE the node's version is gone from the source (it
   // changed); ENOENT it was removed; ETIMEDOUT not started before its deadline; else the source's.

@@ -108,6 +108,7 @@ void DiskTier::Impl::OnRead(const ReadOfBlock& read, base::Status status) {
     statistics_.reads.Add();
     statistics_.bytes.Add(read.item.into.size());
     statistics_.latency.Add(now - read.started);
+    if (read.item.digest != nullptr) *read.item.digest = read.digest;
     read.item.done({});
     return;
   }

@@ -32,6 +32,7 @@ struct FetchTry {
   const base::TimePoint deadline;
   const FetchCharge charge;  // which source, in what priority
   Reservation room;          // the source's until it answers, the table's after
+  uint64_t digest = 0;       // of the bytes; 0: the source does not know it
   bool answered = false;     // under the read path's mutex, as is `room` once this is set
 };
 

@@ -32,7 +32,8 @@ ReadPath::Impl::Effects ReadPath::Impl::TakeAnswers(std::vector<SourceAnswer> an
   // Outside the lock: about 100 µs for a block of 1 MiB.
   std::vector<uint64_t> digests;
   for (auto const& [answered, status] : answers) {
-    digests.push_back(status ? DigestOf(answered->room.bytes()) : 0);
+    bool const is_known = answered->digest != 0;
+    digests.push_back(!status ? 0 : is_known ? answered->digest : DigestOf(answered->room.bytes()));
   }
   if (options_.sink != nullptr) TellSink(answers, digests);
   Effects effects;

@@ -43,6 +43,7 @@ std::vector<SourceAnswer> SourceCalls::Ask(std::vector<std::shared_ptr<FetchTry>
                        .into = ask->room.bytes(),
                        .deadline = ask->deadline,
                        .priority = ask->charge.priority,
+                       .digest = &ask->digest,
                        .done = [asking, ask, later](base::Status status) {
                          SourceAnswer answer{ask, std::move(status)};
                          if (asking->IsInside()) {
