@@ -68,10 +68,7 @@ class UringBlockReader final : public BlockReader {
   }
 
   ~UringBlockReader() override {
-    if (thread_.joinable()) {
-      Stop(std::chrono::hours(24));
-      thread_.join();
-    }
+    if (thread_.joinable()) Stop(std::chrono::hours(24));
     if (has_ring_) io_uring_queue_exit(&ring_);
   }
 
@@ -112,13 +109,18 @@ class UringBlockReader final : public BlockReader {
     TellAll(std::move(answered));
     WakeUp();
     auto const end = std::chrono::steady_clock::now() + limit;
-    MutexLock lock(mu_);
-    while (!ended_) {
-      auto const left = end - std::chrono::steady_clock::now();
-      if (left <= left.zero()) break;
-      ended_signal_.WaitFor(mu_, left);
+    {
+      MutexLock lock(mu_);
+      while (!ended_) {
+        auto const left = end - std::chrono::steady_clock::now();
+        if (left <= left.zero()) return false;
+        ended_signal_.WaitFor(mu_, left);
+      }
     }
-    return ended_;
+    // Here, because nobody destroys us where another thread is stuck.
+    MutexLock lock(join_mu_);
+    if (thread_.joinable()) thread_.join();
+    return true;
   }
 
  private:
@@ -287,6 +289,7 @@ class UringBlockReader final : public BlockReader {
   bool stopping_ GUARDED_BY(mu_) = false;
   bool ended_ GUARDED_BY(mu_) = false;
 
+  Mutex join_mu_;       // held while the thread is joined, by whoever stops first
   std::thread thread_;  // last: starts when everything above stands
 };
 
