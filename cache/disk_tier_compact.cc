@@ -1,6 +1,6 @@
-// Compaction: small files and those with much that is dead become full ones.
-#include <sched.h>
-
+// Compaction: small files and those with much that is dead become full ones. Its reads give way to
+// readers'; its thread has no idle priority, because it takes the lock that readers need, and on
+// busy CPUs would hold it for as long as it is not let run.
 #include <algorithm>
 #include <string_view>
 #include <utility>
@@ -22,8 +22,6 @@ constexpr uint64_t kDeadShare = 16;    // of a file: less is not worth its being
 }  // namespace
 
 void DiskTier::Impl::RunCompactor() {
-  sched_param const parameters{};
-  sched_setscheduler(0, SCHED_IDLE, &parameters);  // this thread's; a refusal costs politeness only
   for (;;) {
     {
       base::MutexLock lock(mu_);

@@ -1,7 +1,5 @@
 #include "cache/preload.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <chrono>
 
@@ -11,7 +9,7 @@
 namespace stokefs::cache {
 namespace {
 
-constexpr std::chrono::milliseconds kPoll(20);
+constexpr std::chrono::milliseconds kPoll(100);
 // Of the memory budget: what is left is for readers of what is not on the disks yet.
 constexpr uint64_t kShareNumerator = 9, kShareDenominator = 10;
 
@@ -74,8 +72,6 @@ std::vector<Preload::Block> Preload::Collect() const {
 
 void Preload::Run() {
   base::PrepareThread("preload");
-  sched_param const parameters{};
-  sched_setscheduler(0, SCHED_IDLE, &parameters);  // a refusal costs politeness only
   if (!AwaitCatalog()) return;
   std::vector<Block> const blocks = Collect();
   std::vector<BlockKey> keys;

@@ -1,8 +1,9 @@
 // After a mount: fills free memory from the local disks, in the order in which the blocks lie
 // there, so that the first reads are memory's. Evicts nothing, and goes after whatever readers ask.
 //
-// One thread, idle priority, ends when all is loaded or memory is full. For its run it takes 16
-// bytes a block that fits.
+// One thread, ends when all is loaded or memory is full. For its run it takes 16 bytes a block that
+// fits. Not at idle priority: it takes locks that readers need, and on busy CPUs it would hold them
+// for as long as it is not let run.
 #pragma once
 
 #include <cstdint>
