@@ -70,7 +70,8 @@ class DiskTier final : public ChunkSource, public FetchSink {
     uint64_t dataset = 0;  // whose samples: files of another are not read, but removed
     ChunkLayoutOptions layout;
     uint64_t extent_bytes = 1u << 20;
-    bool direct = true;                             // ChunkDirectory's
+    bool direct = true;                             // this and the next: ChunkDirectory's
+    size_t open_files_max = 256;                    // of each folder
     uint64_t free_floor_bytes = uint64_t{1} << 30;  // at most; never above 5% of a file system
     base::Duration flush_after = std::chrono::seconds(1);
     const WantedBlocks* wanted = nullptr;  // null: what is gone from the dataset is not reclaimed

@@ -7,8 +7,10 @@
 namespace stokefs::cache {
 
 void DiskTier::Impl::OpenDirectory(uint32_t number) {
-  auto opened =
-      ChunkDirectory::Open({.path = options_.folders[number], .direct = options_.direct}, storage_);
+  auto opened = ChunkDirectory::Open({.path = options_.folders[number],
+                                      .direct = options_.direct,
+                                      .open_files_max = options_.open_files_max},
+                                     storage_);
   if (!opened) {
     SetState(number, DirectoryState::kRetired, opened.error().message);
     return;

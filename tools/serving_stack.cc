@@ -1,6 +1,7 @@
 #include "tools/serving_stack.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,14 @@ uint64_t DatasetNumber(const std::string& source) {
 uint64_t PageCacheRoomBytes() {
   base::MachineMemory const machine = base::ReadMachineMemory();
   return std::min(machine.total_bytes, machine.limit_bytes);
+}
+
+// Chunk files that each of `folders` may keep open: a quarter of the descriptors for all, so that
+// the origin's threads find some.
+size_t OpenFilesMax(size_t folders) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 4;
+  return std::clamp<size_t>(limit.rlim_cur / 4 / folders, 4, 256);
 }
 
 // With the control mount beside MNT the link is relative, so that whoever sees their parent folder
@@ -191,6 +200,7 @@ void ServingStack::MakeDiskTier() {
        .dataset = DatasetNumber(config.source),
        .layout = {.chunk_bytes = config.chunk_bytes, .chunk_samples = config.chunk_samples},
        .extent_bytes = config.large_file_bytes,
+       .open_files_max = OpenFilesMax(inputs_.dataset_folders.size()),
        .wanted = catalog_blocks_.get()},
       *catalog_, *memory_, storage_, journal_, clock_);
   disk_->Start();
