@@ -22,7 +22,7 @@ struct BlockName {
   uint64_t name = 0;
   uint64_t tag = 0;
 
-  auto operator<=>(const BlockName&) const = default;
+  auto operator<=>(const BlockName&) const = default;  // NOLINT(modernize-use-nullptr): see ids.h
 };
 
 // The `name` half of a block's name.
