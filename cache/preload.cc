@@ -9,6 +9,8 @@
 namespace stokefs::cache {
 namespace {
 
+// Until catalog and index are loaded: short, since the first readers come as soon as a mount does.
+constexpr std::chrono::milliseconds kLoadPoll(2);
 constexpr std::chrono::milliseconds kPoll(100);
 // Of the memory budget: what is left is for readers of what is not on the disks yet.
 constexpr uint64_t kShareNumerator = 9, kShareDenominator = 10;
@@ -45,7 +47,7 @@ bool Preload::AwaitCatalog() {
     bool const is_ready = progress.state == CatalogState::kComplete && !disk_.Usage().loading;
     if (is_ready) return true;
     base::MutexLock lock(state_->mu);
-    if (!state_->stopping) state_->changed.WaitFor(state_->mu, kPoll);
+    if (!state_->stopping) state_->changed.WaitFor(state_->mu, kLoadPoll);
     if (state_->stopping) return false;
   }
 }
