@@ -127,8 +127,8 @@ void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePo
           candidates_.begin(), candidates_.end(),
           [](const auto& a, const auto& b) { return a.second.last_read < b.second.last_read; }));
     }
-    found =
-        candidates_.emplace(group.pid, Candidate{.shuffles = ShuffleDetector(view_.order())}).first;
+    ShuffleDetector const shuffles({.sample_count = view_.SampleCount()}, view_.order());
+    found = candidates_.emplace(group.pid, Candidate{.shuffles = shuffles}).first;
   }
   Candidate& candidate = found->second;
   candidate.last_read = now;
@@ -136,6 +136,10 @@ void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePo
   auto const evidence = candidate.shuffles.evidence();
   if (evidence.size() <= 1) candidate.job_reads_before = JobReadsOf(group);
   if (!shuffles) return;
+  if (!groups_.IsAlive(group)) {  // its last reads, after its job has ended
+    candidates_.erase(found);
+    return;
+  }
   uint64_t const version = view_.Version();
   if (version == 0 || (map_ == nullptr && !Renew(version))) return;  // at a later read
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 
@@ -99,10 +100,12 @@ class Epochs(mounting.MountTestCase):
         self.assertEqual(1, len(jobs), jobs)
         return jobs[0]
 
-    def steady_hits(self, job, count=3):
+    def steady_hits(self, job, count=3, whole=0.97):
         """The mean of the last epochs: of one, chance alone moves it by 0.006."""
-        ratios = [epoch["hit_ratio"] for epoch in job["epochs"] if epoch["progress"] > 0.97]
-        return sum(ratios[-count:]) / count
+        ratios = [epoch["hit_ratio"] for epoch in job["epochs"] if epoch["progress"] > whole]
+        mean = sum(ratios[-count:]) / count
+        print(f"{job['name']}: hits {mean:.3f}", file=sys.stderr)
+        return mean
 
     def test_a_shuffled_epoch_hits_nearly_all_that_is_possible(self):
         self.mount_small(self.files())
@@ -111,6 +114,7 @@ class Epochs(mounting.MountTestCase):
         self.assertEqual(COUNT, job["epochs"][-1]["samples"])
         self.assertTrue(job["active"])
         self.assertGreaterEqual(self.steady_hits(job), 0.50)  # of 0.522 that are possible
+        print(f"origin reads a sample: {sum(reads[-3:]) / 3 / COUNT:.3f}", file=sys.stderr)
         self.assertLessEqual(sum(reads[-3:]) / 3 / COUNT, 0.82)
 
     def test_a_validation_pass_between_epochs_costs_the_training_little(self):
@@ -139,10 +143,10 @@ class Epochs(mounting.MountTestCase):
             trainer.go_on()
         for copy in copies:
             copy.wait(limit(60))
-        print(self.mount.stats()["jobs"], self.mount.stats()["reads"], self.mount.stats()["read_ahead"])
-        job = self.job("", 5)
-        self.assertGreaterEqual(self.steady_hits(job), 0.50 - 0.03)
-        self.assertEqual(1, len(self.mount.stats()["jobs"]))
+        jobs = self.mount.stats()["jobs"]
+        self.assertEqual(1, len(jobs), jobs)
+        # What a copy has just read the kernel may answer by itself.
+        self.assertGreaterEqual(self.steady_hits(jobs[0], whole=0.5), 0.50 - 0.03, jobs)
 
     def test_a_trainer_that_starts_anew_in_mid_epoch_is_a_new_job(self):
         self.mount_small(self.files())
@@ -152,7 +156,7 @@ class Epochs(mounting.MountTestCase):
         before = self.mount.stats()["reads"]["samples"]
         wait_until(lambda: self.mount.stats()["reads"]["samples"] > before + COUNT // 3, 30,
                    "a third of an epoch")
-        first.process.kill()
+        os.killpg(first.process.pid, signal.SIGKILL)  # its workers too
         first.process.wait()
         self.follow(Trainer(self.space, self.space.mnt, epochs=4, seed=2), 4)
         wait_until(lambda: [job["active"] for job in self.mount.stats()["jobs"]] == [False, True],
