@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/machine_memory.h"
 #include "cache/digest.h"
+#include "hints/residency.h"
 #include "tools/config_text.h"
 #include "tools/origin.h"
 #include "tools/version.h"
@@ -221,18 +222,23 @@ base::Status ServingStack::MountControl() {
   for (const std::string& option : inputs_.config.option) {
     if (option == "allow_other") options.push_back(option);
   }
-  auto control =
-      fs::ControlMount::Mount({.mount_point = inputs_.control_path,
-                               .source_name = inputs_.config.source,
-                               .options = options},
-                              {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }, {}},
-                               {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }, {}},
-                               {"config", [this] { return ConfigText(inputs_.config); }, {}},
-                               {"events", [this] { return journal_.Lines(); }, {}},
-                               {.name = "command",
-                                .render = {},
-                                .converse = [this] { return steering_->Converse(); },
-                                .permissions = 0600}});
+  auto control = fs::ControlMount::Mount(
+      {.mount_point = inputs_.control_path,
+       .source_name = inputs_.config.source,
+       .options = options},
+      {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }, {}},
+       {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }, {}},
+       {"config", [this] { return ConfigText(inputs_.config); }, {}},
+       {"events", [this] { return journal_.Lines(); }, {}},
+       {"residency",
+        [this] {
+          return hints::ListResidency(*catalog_, *memory_, inputs_.config.large_file_bytes);
+        },
+        {}},
+       {.name = "command",
+        .render = {},
+        .converse = [this] { return steering_->Converse(); },
+        .permissions = 0600}});
   fchmod(below.Get(), mode);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
