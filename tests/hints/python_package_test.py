@@ -5,9 +5,11 @@ Run by the interpreter that has torch (Debian's); without torch the sampler's te
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 PACKAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "hints", "python")
 sys.path.insert(0, PACKAGE)
@@ -57,6 +59,24 @@ class Writing(unittest.TestCase):
         self.assertEqual(0, os.spawnv(os.P_WAIT, sys.executable, [
             sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {PACKAGE!r}); import stokefs; "
             "sys.exit('torch' in sys.modules)"]))
+
+
+class Installing(unittest.TestCase):
+    def test_the_wheel_holds_the_package(self):
+        with tempfile.TemporaryDirectory() as folder:
+            wheel = subprocess.run(
+                [sys.executable, "-B", "-c",
+                 "import sys, build_wheel; print(build_wheel.build_wheel(sys.argv[1]))", folder],
+                cwd=PACKAGE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+            # As installed: a wheel can be imported from.
+            path = subprocess.run(
+                [sys.executable, "-B", "-c", "import stokefs; print(stokefs.__file__); "
+                 "print(stokefs.Hints('/mnt').path)"], check=True, stdout=subprocess.PIPE, text=True,
+                env=dict(os.environ, PYTHONPATH=os.path.join(folder, wheel)), cwd="/").stdout
+            self.assertIn(f"{wheel}/stokefs/__init__.py\n/mnt/.stokefs/hints", path)
+            with zipfile.ZipFile(os.path.join(folder, wheel)) as archive:
+                self.assertEqual({"_hints.py", "_sampler.py", "__init__.py", "METADATA", "WHEEL",
+                                  "RECORD"}, {os.path.basename(n) for n in archive.namelist()})
 
 
 @unittest.skipIf(torch is None, "no torch for this interpreter")
