@@ -16,6 +16,7 @@
 #include "cache/digest.h"
 #include "hints/residency.h"
 #include "tools/config_text.h"
+#include "tools/hint_conversation.h"
 #include "tools/origin.h"
 #include "tools/version.h"
 
@@ -169,6 +170,7 @@ base::Status ServingStack::Build() {
                       .read_path = *read_path_,
                       .kernel = kernel_,
                       .journal = journal_});
+  hints_ = MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_);
   if (disk_ != nullptr) {
     preload_ = std::make_unique<cache::Preload>(
         cache::Preload::Options{.extent_bytes = config.large_file_bytes,
@@ -238,7 +240,8 @@ base::Status ServingStack::MountControl() {
        {.name = "command",
         .render = {},
         .converse = [this] { return steering_->Converse(); },
-        .permissions = 0600}});
+        .permissions = 0600},
+       HintsFile(*hints_)});
   fchmod(below.Get(), mode);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
@@ -254,6 +257,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     dataset_->Tick();
   });
   steering_->Start();
+  hints_->Start();
   if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
@@ -269,6 +273,7 @@ base::Status ServingStack::RemountControl() {
 // Top-down: first nothing waits any more, then the kernel lets go, then the threads end.
 bool ServingStack::End() {
   if (steering_ != nullptr) steering_->Cancel();
+  if (hints_ != nullptr) hints_->Cancel();
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
@@ -277,6 +282,7 @@ bool ServingStack::End() {
   if (dropper_events_ != nullptr) dropper_events_->Drain();
   if (read_ahead_events_ != nullptr) read_ahead_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
+  if (hints_ != nullptr) ended = hints_->Stop(kStopLimit) && ended;  // all writers are answered
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
@@ -358,6 +364,9 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.read_ahead = {.prefetched = ahead.prefetched.Value(),
                   .used = ahead.used.Value(),
                   .wasted = ahead.wasted.Value()};
+  s.hints = {.accepted = hints_->AcceptedCount(),
+             .rejected = hints_->RefusedCount(),
+             .importances = hints_->ImportanceCount()};
   s.latency_us = {.read_p50 = reads.latency.QuantileUs(0.5),
                   .read_p99 = reads.latency.QuantileUs(0.99)};
   cache::OriginStatistics const& origin = origin_->Statistics();
