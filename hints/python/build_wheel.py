@@ -1,6 +1,6 @@
 """Makes the package's wheel: a build backend (PEP 517) of our own.
 
-The package is three files of pure Python. With this in the tree, pip needs nothing from elsewhere to
+The package is a few files of pure Python. With this in the tree, pip needs nothing from elsewhere to
 install it, which a training machine without a network could not get.
 """
 

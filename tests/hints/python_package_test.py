@@ -55,6 +55,13 @@ class Writing(unittest.TestCase):
             call()
             self.assertEqual(line, self.written())
 
+    def test_residency_gives_paths_as_programs_use_them(self):
+        control = os.path.dirname(self.path)
+        with open(os.path.join(control, "residency"), "wb") as file:
+            file.write(b"%231\na%20b%25\n\xff.png\n")
+        self.assertEqual(["#1", "a b%", os.fsdecode(b"\xff.png")],
+                         stokefs.residency(os.path.dirname(control)))
+
     def test_the_package_needs_no_torch(self):
         self.assertEqual(0, os.spawnv(os.P_WAIT, sys.executable, [
             sys.executable, "-B", "-c", f"import sys; sys.path.insert(0, {PACKAGE!r}); import stokefs; "
@@ -75,7 +82,7 @@ class Installing(unittest.TestCase):
                 env=dict(os.environ, PYTHONPATH=os.path.join(folder, wheel)), cwd="/").stdout
             self.assertIn(f"{wheel}/stokefs/__init__.py\n/mnt/.stokefs/hints", path)
             with zipfile.ZipFile(os.path.join(folder, wheel)) as archive:
-                self.assertEqual({"_hints.py", "_sampler.py", "__init__.py", "METADATA", "WHEEL",
+                self.assertEqual({"_hints.py", "_residency.py", "_sampler.py", "__init__.py", "METADATA", "WHEEL",
                                   "RECORD"}, {os.path.basename(n) for n in archive.namelist()})
 
 

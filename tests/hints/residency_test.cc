@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cache/lru_policy.h"
+#include "hints/hint_parser.h"
 #include "hints/path_escape.h"
 #include "tests/support/catalog_mount.h"
 
@@ -23,6 +24,16 @@ TEST(EscapePath, EscapesWhatEndsAWordAndNothingElse) {
   EXPECT_EQ(EscapePath("a b%c\nd\x7f"), "a%20b%25c%0Ad%7F");
   EXPECT_EQ(EscapePath("#1/#2"), "%231/#2");
   EXPECT_EQ(EscapePath("\xff\xc3\xa4"), "\xff\xc3\xa4");
+}
+
+TEST(EscapePath, IsWhatHintsUnescape) {
+  std::string every;
+  for (int byte = 1; byte < 256; ++byte) every += static_cast<char>(byte);
+  for (const std::string& path : {every, "#" + every, std::string("%41"), std::string("plain")}) {
+    std::string back, reason;
+    EXPECT_TRUE(Unescape(EscapePath(path), back, reason)) << reason;
+    EXPECT_EQ(back, path);
+  }
 }
 
 class ResidencyTest : public ::testing::Test {
