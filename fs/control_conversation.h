@@ -1,10 +1,16 @@
 // One open handle of a control file that takes text and answers it.
 #pragma once
 
+#include <cerrno>
+#include <functional>
 #include <string>
 #include <string_view>
 
 namespace stokefs::fs {
+
+// The answer to one write or close: 0, or the errno that it gives. Called once, from any thread;
+// when the last copy dies uncalled, the answer is EIO.
+using ControlAnswer = std::function<void(int)>;
 
 // Made at open, destroyed when the handle is released, by its last close or its process's end. All
 // calls come on control threads, possibly two at a time (a handle may be shared), and must not wait
@@ -13,9 +19,12 @@ class ControlConversation {
  public:
   virtual ~ControlConversation() = default;
   // The next bytes written: the kernel cuts writes into pieces of at most 1 MiB, which come in
-  // order. 0, or the errno that write(2) gives.
-  virtual int Write(std::string_view bytes) = 0;
-  // A descriptor of the handle is being closed. 0, or the errno that close(2) gives.
+  // order. The bytes are the caller's: they go when the call returns.
+  virtual void TakeWrite(std::string_view bytes, ControlAnswer answer) { answer(Write(bytes)); }
+  // A descriptor of the handle is being closed.
+  virtual void TakeFlush(ControlAnswer answer) { answer(Flush()); }
+  // The same for those who can answer at once: 0, or an errno.
+  virtual int Write(std::string_view) { return EBADF; }
   virtual int Flush() { return 0; }
   // The answer as it is now. Asked for by each read at offset 0; reads behind that go on in the
   // text that the last such read got.

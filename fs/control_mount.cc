@@ -24,6 +24,32 @@ timespec NowOnTheWall() {
   return now;
 }
 
+// Answers one request exactly once, whoever does it and however late.
+class PendingAnswer {
+ public:
+  PendingAnswer(std::shared_ptr<FuseSession> session, fuse_req_t request, size_t written)
+      : session_(std::move(session)), request_(request), written_(written) {}
+  ~PendingAnswer() {
+    if (request_ != nullptr) Give(EIO);
+  }
+  PendingAnswer(const PendingAnswer&) = delete;
+  PendingAnswer& operator=(const PendingAnswer&) = delete;
+
+  void Give(int error) {
+    fuse_req_t const request = std::exchange(request_, nullptr);
+    if (error == 0 && written_ > 0) {
+      fuse_reply_write(request, written_);
+    } else {
+      fuse_reply_err(request, error);
+    }
+  }
+
+ private:
+  const std::shared_ptr<FuseSession> session_;
+  fuse_req_t request_;  // null: answered
+  const size_t written_;
+};
+
 }  // namespace
 
 class ControlOperations {
@@ -160,13 +186,16 @@ class ControlOperations {
   static void Write(fuse_req_t request, fuse_ino_t, const char* bytes, size_t size, off_t,
                     fuse_file_info* info) {
     ControlMount::Opened const opened = Of(request).Find(info->fh);
-    int const error =
-        opened.conversation == nullptr ? EBADF : opened.conversation->Write({bytes, size});
-    if (error != 0) {
-      fuse_reply_err(request, error);
+    if (opened.conversation == nullptr) {
+      fuse_reply_err(request, EBADF);
       return;
     }
-    fuse_reply_write(request, size);
+    opened.conversation->TakeWrite({bytes, size}, AnswerTo(request, size));
+  }
+
+  static ControlAnswer AnswerTo(fuse_req_t request, size_t written) {
+    auto pending = std::make_shared<PendingAnswer>(Of(request).session_, request, written);
+    return [pending = std::move(pending)](int error) { pending->Give(error); };
   }
 
   // A shell's "> file" truncates first: there is nothing to truncate, and no harm in it.
@@ -186,7 +215,11 @@ class ControlOperations {
 
   static void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
     ControlMount::Opened const opened = Of(request).Find(info->fh);
-    fuse_reply_err(request, opened.conversation == nullptr ? 0 : opened.conversation->Flush());
+    if (opened.conversation == nullptr) {
+      fuse_reply_err(request, 0);
+      return;
+    }
+    opened.conversation->TakeFlush(AnswerTo(request, 0));
   }
 
   static void Release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {

@@ -61,7 +61,8 @@ class ControlMount {
   uint64_t next_handle_ GUARDED_BY(opened_mu_) = 1;
   // What each open handle reads. Those that are open when the mount ends get no release.
   std::unordered_map<uint64_t, Opened> opened_ GUARDED_BY(opened_mu_);
-  std::unique_ptr<FuseSession> session_;
+  // Shared with answers that are still to be given: a request is its session's.
+  std::shared_ptr<FuseSession> session_;
 };
 
 }  // namespace stokefs::fs

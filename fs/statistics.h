@@ -72,6 +72,7 @@ struct Snapshot {
   std::optional<DiskTierSnapshot> disk_tier;  // none: there is no disk tier
   struct {
     uint64_t accepted = 0, rejected = 0;
+    uint64_t importances = 0;  // samples that have one
   } hints;
   struct {  // of all READs answered by the daemon with bytes
     uint64_t read_p50 = 0, read_p99 = 0;

@@ -14,7 +14,9 @@
 #include "base/file.h"
 #include "base/machine_memory.h"
 #include "cache/digest.h"
+#include "hints/residency.h"
 #include "tools/config_text.h"
+#include "tools/hint_conversation.h"
 #include "tools/origin.h"
 #include "tools/version.h"
 
@@ -172,6 +174,7 @@ base::Status ServingStack::Build() {
                       .read_path = *read_path_,
                       .kernel = kernel_,
                       .journal = journal_});
+  hints_ = MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_);
   if (disk_ != nullptr) {
     preload_ = std::make_unique<cache::Preload>(
         cache::Preload::Options{.extent_bytes = config.large_file_bytes,
@@ -243,18 +246,24 @@ base::Status ServingStack::MountControl() {
   for (const std::string& option : inputs_.config.option) {
     if (option == "allow_other") options.push_back(option);
   }
-  auto control =
-      fs::ControlMount::Mount({.mount_point = inputs_.control_path,
-                               .source_name = inputs_.config.source,
-                               .options = options},
-                              {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }, {}},
-                               {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }, {}},
-                               {"config", [this] { return ConfigText(inputs_.config); }, {}},
-                               {"events", [this] { return journal_.Lines(); }, {}},
-                               {.name = "command",
-                                .render = {},
-                                .converse = [this] { return steering_->Converse(); },
-                                .permissions = 0600}});
+  auto control = fs::ControlMount::Mount(
+      {.mount_point = inputs_.control_path,
+       .source_name = inputs_.config.source,
+       .options = options},
+      {{"stats", [this] { return fs::ToJson(TakeSnapshot()); }, {}},
+       {"metrics", [this] { return fs::ToPrometheus(TakeSnapshot()); }, {}},
+       {"config", [this] { return ConfigText(inputs_.config); }, {}},
+       {"events", [this] { return journal_.Lines(); }, {}},
+       {"residency",
+        [this] {
+          return hints::ListResidency(*catalog_, *memory_, inputs_.config.large_file_bytes);
+        },
+        {}},
+       {.name = "command",
+        .render = {},
+        .converse = [this] { return steering_->Converse(); },
+        .permissions = 0600},
+       HintsFile(*hints_)});
   fchmod(below.Get(), mode);
   if (!control) return base::Wrap(std::move(control.error()), "control");
   control_ = std::move(*control);
@@ -270,6 +279,7 @@ void ServingStack::Serve(std::function<void()> on_end, std::function<void()> on_
     dataset_->Tick();
   });
   steering_->Start();
+  hints_->Start();
   if (preload_ != nullptr) preload_->Start();
   dataset_->Start(std::move(on_end));
   control_->Start(on_control_lost_);
@@ -285,6 +295,7 @@ base::Status ServingStack::RemountControl() {
 // Top-down: first nothing waits any more, then the kernel lets go, then the threads end.
 bool ServingStack::End() {
   if (steering_ != nullptr) steering_->Cancel();
+  if (hints_ != nullptr) hints_->Cancel();
   if (read_path_ != nullptr) read_path_->Shutdown(std::errc::io_error);
   if (preload_ != nullptr) preload_->Stop();
   bool ended = catalog_ == nullptr || catalog_->Stop(kStopLimit);
@@ -294,6 +305,7 @@ bool ServingStack::End() {
   if (read_ahead_events_ != nullptr) read_ahead_events_->Drain();
   if (epoch_events_ != nullptr) epoch_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
+  if (hints_ != nullptr) ended = hints_->Stop(kStopLimit) && ended;  // all writers are answered
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
@@ -392,6 +404,9 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.read_ahead = {.prefetched = ahead.prefetched.Value(),
                   .used = ahead.used.Value(),
                   .wasted = ahead.wasted.Value()};
+  s.hints = {.accepted = hints_->AcceptedCount(),
+             .rejected = hints_->RefusedCount(),
+             .importances = hints_->ImportanceCount()};
   s.latency_us = {.read_p50 = reads.latency.QuantileUs(0.5),
                   .read_p99 = reads.latency.QuantileUs(0.99)};
   cache::OriginStatistics const& origin = origin_->Statistics();

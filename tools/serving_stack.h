@@ -29,6 +29,7 @@
 #include "fs/notify_kernel_cache.h"
 #include "fs/page_dropper.h"
 #include "fs/statistics.h"
+#include "hints/hint_book.h"
 #include "tools/daemon.h"
 #include "tools/steering.h"
 
@@ -91,6 +92,7 @@ class ServingStack {
   std::unique_ptr<cache::ReadEventQueue> epoch_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
   std::unique_ptr<Steering> steering_;
+  std::unique_ptr<hints::HintBook> hints_;
   std::unique_ptr<cache::Preload> preload_;  // null: no disk tier
   std::unique_ptr<fs::DatasetMount> dataset_;
   std::unique_ptr<fs::ControlMount> control_;

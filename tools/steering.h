@@ -41,6 +41,8 @@ class Steering {
   // A handle of the control file `command`; not after this.
   std::unique_ptr<fs::ControlConversation> Converse();
 
+  cache::Pins* pins() { return pins_.get(); }  // null: no disk
+
   // What runs ends soon; a warm-up in the background goes on at the next mount. Does not wait.
   void Cancel();
   // False when a thread is still busy after `limit`.

@@ -36,6 +36,13 @@ class Statistics(mounting.MountTestCase):
         wait_until(lambda: not any(resident_pages(self.at(name)) for name in names), 10,
                    "an empty page cache")
 
+    def test_residency_lists_what_is_in_memory(self):
+        names = self.fill(20, folder="two words")
+        self.space.mount("--page-cache", "drop", "--disk", "0").wait_settled()
+        self.read_all(names[3:7])
+        listed = read_file(self.at(".stokefs/residency")).decode().splitlines()
+        self.assertEqual([name.replace(" ", "%20") for name in sorted(names[3:7])], listed)
+
     def test_first_reads_by_tier_and_the_hit_ratio(self):
         names = self.fill()
         mount = self.space.mount("--page-cache", "drop").wait_settled()
