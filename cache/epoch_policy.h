@@ -69,6 +69,8 @@ class EpochPolicy final : public SamplePolicy {
   void OnInsert(SampleIndex sample) override;
   void OnRemove(SampleIndex sample) override;
   std::optional<SampleIndex> ChooseVictim(const SampleFilter& filter) override;
+  // The same, of spent ones alone.
+  std::optional<SampleIndex> ChooseSpent(const SampleFilter& filter) const;
   void OnEpoch(JobIndex job) override;
   bool NextWish(ChunkWish& wish) override;
   void OnWishDropped(SampleIndex sample) override;
@@ -78,6 +80,7 @@ class EpochPolicy final : public SamplePolicy {
   }
   Place PlaceOf(SampleIndex sample) const { return samples_[sample.value].place; }
   uint64_t UnreadBytes(JobIndex job) const { return jobs_[job.value].unread_bytes; }
+  bool HasJobs() const { return active_ != 0; }
   uint64_t SpentBytes() const { return list_bytes_[0]; }
   // Computes everything that is kept up to date anew and CHECKs it. O(samples), for tests.
   void CheckConsistency() const;
@@ -98,6 +101,7 @@ class EpochPolicy final : public SamplePolicy {
     uint32_t cursor = 0;                  // the chunk that is read next
   };
   static uint8_t BitOf(JobIndex job) { return static_cast<uint8_t>(1u << job.value); }
+  bool AnyWeighted() const;
   bool WantedNow(unsigned job, SampleIndex sample) const;
   void Move(SampleIndex sample, uint8_t wanted, Place place);
   void Account(SampleIndex sample, int sign);

@@ -74,6 +74,12 @@ std::optional<SampleIndex> EpochPolicy::ChooseVictim(const SampleFilter& filter)
   }
 }
 
+std::optional<SampleIndex> EpochPolicy::ChooseSpent(const SampleFilter& filter) const {
+  for (SampleIndex s = lists_.FrontOf(0); !lists_.IsEnd(s); s = lists_.After(s))
+    if (filter.MayGo(s)) return s;
+  return std::nullopt;
+}
+
 bool EpochPolicy::NextWish(ChunkWish& wish) {
   uint64_t const room_bytes = WishRoomBytes();
   uint64_t const quota_bytes = QuotaBytes();

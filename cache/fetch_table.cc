@@ -298,7 +298,7 @@ FetchTable::Room FetchTable::PumpSource(size_t source_index, FetchPriority prior
     if (room) {
       budgets_.Add(fetch.Charge());
       Ask(fetch, std::move(*room), now + options_.sources[source_index].deadline, effects);
-    } else if (fetch.room_rule == RoomRule::kFreeRoom) {
+    } else if (fetch.room_rule != RoomRule::kMayEvict) {
       Tell(fetch, base::Fail(std::errc::not_enough_memory, "memory has no free room"),
            options_.sources[source_index].tier, effects);
       End(fetch);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -53,6 +54,10 @@ class MemoryTier::Impl {
   std::optional<size_t> Keys(size_t from, size_t count_max, std::vector<BlockKey>& keys)
       EXCLUDES(mu_);
   MemoryUsage Usage() EXCLUDES(mu_);
+  void Steer(const std::function<void()>& steer) EXCLUDES(mu_) {
+    base::MutexLock lock(mu_);
+    steer();
+  }
   const Arena& arena() const { return *arena_; }
 
  private:
@@ -63,7 +68,8 @@ class MemoryTier::Impl {
     return arena_->data() + allocator_.OffsetOf(slot.block);
   }
   Leased AddLease(SlotIndex slot) REQUIRES(mu_);
-  bool MakeRoom(uint64_t size_bytes) REQUIRES(mu_);
+  bool MakeRoom(uint64_t size_bytes, RoomRule rule) REQUIRES(mu_);
+  bool MoveTogether(uint64_t size_bytes) REQUIRES(mu_);
   bool EvictStretch(uint64_t size_bytes) REQUIRES(mu_);
   void Evict(SlotIndex slot) REQUIRES(mu_);
   void Unpublish(SlotIndex slot) REQUIRES(mu_);
@@ -132,8 +138,9 @@ std::optional<MemoryTier::Impl::Reserved> MemoryTier::Impl::Reserve(uint64_t siz
   SlotIndex const index = slots_.Take();
   Slot& slot = slots_[index];
   auto block = allocator_.Allocate(size_bytes, index);
-  bool const may_evict = rule == RoomRule::kMayEvict;
-  if (!block && may_evict && MakeRoom(size_bytes)) block = allocator_.Allocate(size_bytes, index);
+  bool const may_evict = rule != RoomRule::kFreeRoom;
+  if (!block && may_evict && MakeRoom(size_bytes, rule))
+    block = allocator_.Allocate(size_bytes, index);
   if (!block) {
     slots_.Return(index);
     return std::nullopt;
@@ -147,29 +154,58 @@ std::optional<MemoryTier::Impl::Reserved> MemoryTier::Impl::Reserve(uint64_t siz
 
 // Evicts until a block of `size_bytes` fits. False when it cannot.
 //
+// Where only spent blocks may go, a stretch of neighbours is none to take.
 // First what the policy names, one by one; that is best for the policy and leaves pieces free that
 // later blocks fill. When that does not help, a stretch of neighbours: at most kFreeShare of the
 // arena lies idle (with more, blocks larger than most cost too much; with less, too many go that
 // the policy would keep), and one request evicts no more than it must. Figures: memory_tier_test.
-bool MemoryTier::Impl::MakeRoom(uint64_t size_bytes) {
+bool MemoryTier::Impl::MakeRoom(uint64_t size_bytes, RoomRule rule) {
   constexpr uint64_t kFreeShare = 25;  // 1/25 = 4%
   constexpr uint64_t kVictimCount = 64;
   uint64_t const rounded_bytes = SlotAllocator::RoundUp(size_bytes);
   uint64_t const arena_bytes = allocator_.arena_bytes();
+  bool const only_spent = rule == RoomRule::kSpentRoom && policy_.KnowsSpent();
   MayGoFilter const filter(slots_);
   uint64_t victim_bytes = 0;
   for (uint64_t victim_count = 0; !allocator_.Fits(size_bytes); ++victim_count) {
     uint64_t const held_bytes = reserved_bytes_ + leased_bytes_.load(std::memory_order_relaxed);
     if (held_bytes + rounded_bytes > arena_bytes) return false;
-    bool const enough_free = arena_bytes - allocator_.used_bytes() >= arena_bytes / kFreeShare;
-    bool const enough_evicted = victim_count >= kVictimCount && victim_bytes >= 2 * rounded_bytes;
-    if (enough_free || enough_evicted) return EvictStretch(rounded_bytes);
-    auto const victim = policy_.ChooseVictim(filter);
+    auto victim = policy_.ChooseSpent(filter, !only_spent);
+    uint64_t const free_bytes = arena_bytes - allocator_.used_bytes();
+    if (!victim && policy_.KnowsSpent() && free_bytes >= 2 * rounded_bytes &&
+        MoveTogether(size_bytes))
+      return true;
+    if (!victim && only_spent) return false;
+    if (!victim) {
+      bool const enough_free = free_bytes >= arena_bytes / kFreeShare;
+      bool const enough_evicted = victim_count >= kVictimCount && victim_bytes >= 2 * rounded_bytes;
+      if (enough_free || enough_evicted) return EvictStretch(rounded_bytes);
+      victim = policy_.ChooseVictim(filter);
+    }
     if (!victim) return false;
     victim_bytes += slots_[*victim].size_bytes;
     Evict(*victim);
   }
   return true;
+}
+
+// Slides the largest free piece over its neighbours, which move down, until it has taken in so many
+// others that a block of `size_bytes` fits. That costs a copy and spares what some job will read.
+bool MemoryTier::Impl::MoveTogether(uint64_t size_bytes) {
+  constexpr uint64_t kMovedBytesMax = 512u << 10;  // about 50 µs under mu_
+  MayGoFilter const may_go(slots_);                // leased ones stay where they are
+  auto hole = allocator_.LargestFree();
+  for (uint64_t moved_bytes = 0;
+       hole != SlotAllocator::BlockId{} && !allocator_.Fits(size_bytes);) {
+    auto const block = allocator_.After(hole);
+    if (block == SlotAllocator::BlockId{} || !may_go.MayGo(allocator_.OwnerOf(block))) return false;
+    moved_bytes += allocator_.SizeOf(block);
+    if (moved_bytes > kMovedBytesMax) return false;
+    const Slot& slot = slots_[allocator_.OwnerOf(block)];
+    std::memmove(arena_->data() + allocator_.OffsetOf(hole), BytesOf(slot), slot.size_bytes);
+    hole = allocator_.SlideDown(hole);
+  }
+  return allocator_.Fits(size_bytes);
 }
 
 // Evicts the cheapest stretch around one of the policy's next victims.
@@ -319,6 +355,7 @@ std::optional<size_t> MemoryTier::Keys(size_t from, size_t count_max,
                                        std::vector<BlockKey>& keys) const {
   return impl_->Keys(from, count_max, keys);
 }
+void MemoryTier::Steer(const std::function<void()>& steer) { impl_->Steer(steer); }
 MemoryUsage MemoryTier::Usage() const { return impl_->Usage(); }
 int MemoryTier::memfd() const { return impl_->arena().memfd(); }
 

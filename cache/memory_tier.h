@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -73,7 +74,8 @@ class Reservation {
 // Where room for a block may come from.
 enum class RoomRule : uint8_t {
   kMayEvict,
-  kFreeRoom,  // nothing goes for it
+  kSpentRoom,  // only what is spent goes for it, where the policy knows what is; else as kMayEvict
+  kFreeRoom,   // nothing goes for it
 };
 
 struct MemoryUsage {
@@ -104,7 +106,8 @@ class MemoryTier {
   // that where a block larger than most would else leave more than 4% of the arena in small free
   // pieces. None when leases and reservations hold too much of the arena, or lie too densely: ask
   // again when one has died. None for ever for 0, more than the budget, or more than
-  // kBlockBytesMax. With kFreeRoom also none while no free piece is that large.
+  // kBlockBytesMax. With kFreeRoom also none while no free piece is that large; with kSpentRoom,
+  // while what is spent does not make one.
   std::optional<Reservation> Reserve(uint64_t size_bytes, RoomRule rule = RoomRule::kMayEvict);
 
   // Makes the block visible under `key` with the digest of its bytes and returns a lease on it. A
@@ -118,6 +121,10 @@ class MemoryTier {
   // `from` on (0 first); returns the place to go on from, none at the end. What comes and goes
   // meanwhile may be missed or named twice.
   std::optional<size_t> Keys(size_t from, size_t count_max, std::vector<BlockKey>& keys) const;
+
+  // Runs `steer` under the lock that the policy is called under, for whoever tells the policy more
+  // than the tier does. It must be short, and call nothing of the tier.
+  void Steer(const std::function<void()>& steer);
 
   MemoryUsage Usage() const;
   int memfd() const;  // sealed against shrinking, growing and new writable mappings

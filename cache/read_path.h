@@ -111,8 +111,8 @@ class ReadPath {
   // once for each of those: before this returns for what is in memory, or cannot be fetched; else
   // later, on another thread. It must not block. A reader who comes for such a block waits as if
   // the fetch were his own, whatever became of it. Errors: as of Read; EINVAL past the end of a
-  // file; ENOMEM when the rule is kFreeRoom and there is none, or for a block above the budget;
-  // ETIMEDOUT.
+  // file; ENOMEM when the rule is not kMayEvict and there is no such room, or for a block above the
+  // budget; ETIMEDOUT.
   size_t Prefetch(std::span<const BlockKey> keys, RoomRule rule, PrefetchDone done);
 
   // Gives up a parked read: its `done` is called with EINTR, unless it was answered already. The

@@ -34,6 +34,15 @@ class ReplacementPolicy {
   virtual void OnRemove(SlotIndex slot) = 0;
   // The next slot to empty among those that `filter` lets go; none if there is no such slot.
   virtual std::optional<SlotIndex> ChooseVictim(const SlotFilter& filter) = 0;
+  // Whether it tells what is worth something from what is not. Then the tier rather moves blocks
+  // than lets go of those that are.
+  virtual bool KnowsSpent() const { return false; }
+  // The same, but only one that the policy knows to be worth nothing. For what nobody waits for it
+  // may hold some back, so that readers find room.
+  virtual std::optional<SlotIndex> ChooseSpent(const SlotFilter& /*filter*/,
+                                               bool /*reader_waits*/) {
+    return std::nullopt;
+  }
 };
 
 }  // namespace stokefs::cache

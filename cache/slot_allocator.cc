@@ -79,6 +79,36 @@ bool SlotAllocator::Fits(uint64_t size_bytes) const {
   return size_bytes <= arena_bytes() && FindFree(RoundUp(size_bytes) / kGranuleBytes) != 0;
 }
 
+SlotAllocator::BlockId SlotAllocator::SlideDown(BlockId free_block) {
+  uint32_t const hole = free_block.value, block = blocks_[hole].after;
+  STOKEFS_CHECK(hole != 0 && block != 0 && IsFree({hole}) && !IsFree({block}));
+  uint64_t const offset = OffsetGranules(hole);
+  uint64_t const size = SizeGranules(block);
+  UnlinkFree(hole);  // while its size is what its class says
+  uint32_t const before = blocks_[hole].before, after = blocks_[block].after;
+  blocks_[before].after = block;
+  blocks_[after].before = hole;
+  blocks_[block].before = before;
+  blocks_[block].after = hole;
+  blocks_[block].offset_and_free = offset;
+  blocks_[hole].before = block;
+  blocks_[hole].after = after;
+  blocks_[hole].offset_and_free = offset + size;
+  if (IsFree({after})) {
+    UnlinkFree(after);
+    Forget(after);
+  }
+  PushFree(hole);
+  return {hole};
+}
+
+SlotAllocator::BlockId SlotAllocator::LargestFree() const {
+  if (first_bitmap_ == 0) return {};
+  auto const first = static_cast<unsigned>(std::bit_width(first_bitmap_) - 1);
+  auto const second = static_cast<unsigned>(std::bit_width(second_bitmaps_[first]) - 1);
+  return {heads_[first * kSecondCount + second]};
+}
+
 void SlotAllocator::Free(BlockId id) {
   uint32_t block = id.value;
   STOKEFS_CHECK(block != 0 && block < blocks_.size() && !IsFree(id));

@@ -42,6 +42,12 @@ class SlotAllocator {
   // True when Allocate(size_bytes) would succeed.
   bool Fits(uint64_t size_bytes) const;
 
+  // Swaps a free block with the taken one behind it, whose bytes the caller moves down by the free
+  // one's size. Returns the free block, which has taken in what is free behind it.
+  BlockId SlideDown(BlockId free_block);
+  // A free block of the largest class that has any; none when all is taken.
+  BlockId LargestFree() const;
+
   uint64_t OffsetOf(BlockId block) const { return OffsetGranules(block.value) * kGranuleBytes; }
   uint64_t SizeOf(BlockId block) const { return SizeGranules(block.value) * kGranuleBytes; }
   bool IsFree(BlockId block) const {

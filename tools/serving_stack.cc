@@ -143,20 +143,24 @@ base::Status ServingStack::Build() {
       cache::ReadAhead::Options{.extent_bytes = config.large_file_bytes,
                                 .memory_bytes = config.memory},
       *catalog_, *catalog_,
-      [this](std::span<const cache::BlockKey> keys, cache::RoomRule rule,
+      [this](std::span<const cache::BlockKey> keys, cache::RoomRule /*rule*/,
              cache::PrefetchDone done) {
-        return read_path_->Prefetch(keys, rule, std::move(done));
+        // Who reads in order takes nothing from a job's epochs but what he waits for.
+        return read_path_->Prefetch(keys, cache::RoomRule::kSpentRoom, std::move(done));
       },
       clock_);
   read_ahead_events_ = std::make_unique<cache::ReadEventQueue>(
       cache::ReadEventQueue::Options{.name = "read-ahead"}, *read_ahead_);
+  MakeEpochEngine();
   read_path_ = std::make_unique<cache::ReadPath>(
       cache::ReadPath::Options{.extent_bytes = config.large_file_bytes,
                                .read_deadline = config.origin_deadline,
                                .parked_count_max = config.parked_reads,
                                .sink = disk_.get()},
       *catalog_, *memory_, std::move(sources),
-      std::vector<cache::ReadEventQueue*>{dropper_events_.get(), read_ahead_events_.get()}, clock_);
+      std::vector<cache::ReadEventQueue*>{dropper_events_.get(), read_ahead_events_.get(),
+                                          epoch_events_.get()},
+      clock_);
 
   steering_ = std::make_unique<Steering>(
       Steering::Parts{.source = config.source,
@@ -170,7 +174,8 @@ base::Status ServingStack::Build() {
                       .read_path = *read_path_,
                       .kernel = kernel_,
                       .journal = journal_});
-  hints_ = MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_);
+  hints_ =
+      MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_, *epochs_);
   if (disk_ != nullptr) {
     preload_ = std::make_unique<cache::Preload>(
         cache::Preload::Options{.extent_bytes = config.large_file_bytes,
@@ -189,6 +194,24 @@ base::Status ServingStack::Build() {
   dataset_ = std::move(*dataset);
   kernel_.Attach(dataset_->session().raw());
   return MountControl();
+}
+
+void ServingStack::MakeEpochEngine() {
+  const MountConfig& config = inputs_.config;
+  catalog_view_ = std::make_unique<cache::CatalogView>(*catalog_);
+  epochs_ = std::make_unique<cache::EpochEngine>(
+      cache::EpochEngine::Options{.memory_bytes = config.memory,
+                                  .layout = {.extent_bytes = config.large_file_bytes,
+                                             .layout = {.chunk_bytes = config.chunk_bytes,
+                                                        .chunk_samples = config.chunk_samples}}},
+      *catalog_view_, processes_, *memory_, policy_,
+      [this](std::span<const cache::BlockKey> keys, cache::RoomRule rule,
+             cache::PrefetchDone done) {
+        return read_path_->Prefetch(keys, rule, std::move(done));
+      },
+      steady_clock_);
+  epoch_events_ = std::make_unique<cache::ReadEventQueue>(
+      cache::ReadEventQueue::Options{.name = "epochs"}, *epochs_);
 }
 
 void ServingStack::MakeDiskTier() {
@@ -281,12 +304,15 @@ bool ServingStack::End() {
   kernel_.Attach(nullptr);
   if (dropper_events_ != nullptr) dropper_events_->Drain();
   if (read_ahead_events_ != nullptr) read_ahead_events_->Drain();
+  if (epoch_events_ != nullptr) epoch_events_->Drain();
   if (dataset_ != nullptr) dataset_->Stop();
   if (hints_ != nullptr) ended = hints_->Stop(kStopLimit) && ended;  // all writers are answered
   if (control_ != nullptr) control_->Stop();
   ticker_.reset();
   dropper_events_.reset();
   read_ahead_events_.reset();
+  epoch_events_.reset();
+  if (epochs_ != nullptr) epochs_->Stop();
   if (origin_ != nullptr) ended = origin_->Stop(kStopLimit) && ended;
   if (disk_ != nullptr) ended = disk_->Stop(kStopLimit) && ended;
   if (steering_ != nullptr) ended = steering_->Stop(kSteeringStopLimit) && ended;
@@ -329,6 +355,21 @@ void ServingStack::AddDisk(fs::Snapshot& snapshot) const {
                                             .pinned = usage.pinned_blocks,
                                             .pending_bytes = usage.pending_bytes,
                                             .loading = usage.loading};
+}
+
+void ServingStack::AddJobs(fs::Snapshot& snapshot) const {
+  for (const cache::JobReport& job : epochs_->Jobs()) {
+    fs::JobSnapshot shown{
+        .name = job.record.name(), .root = job.record.root(), .active = job.active};
+    for (const cache::EpochRecord& epoch : job.record.epochs()) {
+      auto const reads = static_cast<double>(epoch.read_count);
+      fs::EpochSnapshot e{.index = epoch.index, .samples = epoch.scope_count};
+      e.progress = static_cast<double>(epoch.used_count) / static_cast<double>(epoch.scope_count);
+      if (epoch.read_count > 0) e.hit_ratio = static_cast<double>(epoch.hit_count) / reads;
+      shown.epochs.push_back(std::move(e));
+    }
+    snapshot.jobs.push_back(std::move(shown));
+  }
 }
 
 fs::Snapshot ServingStack::TakeSnapshot() const {
@@ -383,6 +424,7 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
               .slots = memory.slot_count,
               .evicted = memory.evicted_count};
   AddDisk(s);
+  AddJobs(s);
   for (const cache::ParkedRead& read : read_path_->Parked(kParkedShown)) {
     base::Result<cache::OriginFile> const file = catalog_->LocateAtOrigin(read.node);
     s.parked.push_back({.path = file ? file->path : "?",
@@ -395,7 +437,8 @@ fs::Snapshot ServingStack::TakeSnapshot() const {
   s.page_cache = NameOf(inputs_.config.page_cache);
   s.page_cache_dropping = DropWanted();
   s.page_cache_dropped = dropper_.DroppedCount();
-  s.events_dropped = dropper_events_->DroppedCount() + read_ahead_events_->DroppedCount();
+  s.events_dropped = dropper_events_->DroppedCount() + read_ahead_events_->DroppedCount() +
+                     epoch_events_->DroppedCount();
   s.pid = getpid();
   s.uptime_s = std::chrono::duration<double>(steady_clock_.Now() - started_).count();
   s.version = kVersion;

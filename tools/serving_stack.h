@@ -9,12 +9,15 @@
 #include "base/clock.h"
 #include "base/executor.h"
 #include "base/journal.h"
+#include "base/processes.h"
 #include "base/real_storage.h"
 #include "base/running_clock.h"
 #include "cache/catalog.h"
 #include "cache/catalog_blocks.h"
+#include "cache/dataset_view.h"
 #include "cache/disk_tier.h"
-#include "cache/lru_policy.h"
+#include "cache/epoch_engine.h"
+#include "cache/epoch_replacement.h"
 #include "cache/memory_tier.h"
 #include "cache/origin_source.h"
 #include "cache/preload.h"
@@ -56,7 +59,9 @@ class ServingStack {
   base::Status MountControl();
   void MakeDiskTier();
   fs::Snapshot TakeSnapshot() const;
+  void MakeEpochEngine();
   void AddDisk(fs::Snapshot& snapshot) const;
+  void AddJobs(fs::Snapshot& snapshot) const;
   bool DropWanted() const;
 
   const DaemonInputs inputs_;
@@ -68,7 +73,7 @@ class ServingStack {
   std::function<void()> on_control_lost_;
 
   std::unique_ptr<cache::Catalog> catalog_;
-  cache::LruPolicy policy_;
+  cache::EpochReplacement policy_;
   std::unique_ptr<cache::MemoryTier> memory_;
   std::unique_ptr<cache::OriginSource> origin_;
   base::RealStorage storage_;
@@ -81,6 +86,10 @@ class ServingStack {
   std::unique_ptr<cache::ReadEventQueue> dropper_events_;
   std::unique_ptr<cache::ReadAhead> read_ahead_;
   std::unique_ptr<cache::ReadEventQueue> read_ahead_events_;
+  base::RealProcesses processes_;
+  std::unique_ptr<cache::CatalogView> catalog_view_;
+  std::unique_ptr<cache::EpochEngine> epochs_;
+  std::unique_ptr<cache::ReadEventQueue> epoch_events_;
   std::unique_ptr<cache::ReadPath> read_path_;
   std::unique_ptr<Steering> steering_;
   std::unique_ptr<hints::HintBook> hints_;

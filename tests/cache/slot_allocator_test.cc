@@ -49,6 +49,26 @@ TEST(SlotAllocator, FreedNeighboursBecomeOnePieceAtOnce) {
   EXPECT_EQ(allocator.free_count(), 1u);
 }
 
+TEST(SlotAllocator, APieceThatSlidesTakesInTheNextOne) {
+  SlotAllocator allocator(400);
+  auto const a = allocator.Allocate(96, {0}), b = allocator.Allocate(48, {1}),
+             c = allocator.Allocate(96, {2}), d = allocator.Allocate(160, {3});
+  ASSERT_TRUE(a && b && c && d);
+  allocator.Free(*a);
+  allocator.Free(*c);
+  EXPECT_FALSE(allocator.Fits(192));
+  BlockId const hole = allocator.SlideDown(allocator.Before(*b));
+  allocator.CheckConsistency();
+  EXPECT_EQ(allocator.OffsetOf(*b), 0u);
+  EXPECT_EQ(allocator.SizeOf(*b), 48u);
+  EXPECT_EQ(allocator.OffsetOf(hole), 48u);
+  EXPECT_EQ(allocator.SizeOf(hole), 192u);
+  EXPECT_TRUE(allocator.Fits(192));
+  allocator.SlideDown(hole);
+  allocator.CheckConsistency();
+  EXPECT_EQ(allocator.OffsetOf(*d), 48u);
+}
+
 TEST(SlotAllocator, AddressesArenasOfManyTerabytes) {
   constexpr uint64_t kArena = uint64_t{64} << 40;
   SlotAllocator allocator(kArena);

@@ -44,7 +44,9 @@ class ReadOnce(disk_case.DiskTestCase):
                 self.epoch(self.names, seed)
                 reads = mount.stats()["reads"]
                 self.assertEqual(0, reads["origin"])
-                self.assertGreater(reads["disk"], len(self.names) * 0.8)
+                # Memory answers more than by recency: what is not read yet is fetched ahead.
+                self.assertGreater(reads["disk"], len(self.names) * 0.3)
+                self.assertEqual(len(self.names), reads["disk"] + reads["memory"])
                 self.assertEqual((len(self.names), 0), (reads["samples"], reads["errors"]))
 
     def test_four_readers_at_once(self):
@@ -285,7 +287,8 @@ class Speed(disk_case.DiskTestCase):
         self.wait_packed(mount)
         second = self.epoch(names, seed=1)
         print(f"first epoch {first:.2f} s, second {second:.2f} s", file=sys.stderr)
-        self.assertGreater(first, 200 * 2 * 0.005)  # an open and a read each
+        # An open and a read each, of which a shuffled epoch's prefetch spares a part.
+        self.assertGreater(first, 200 * 2 * 0.005 / 4)
         if mounting.SLOWNESS == 1:
             self.assertLess(second, first / 2)
         self.assertLess(self.read_longest[0], limit(5))

@@ -1,0 +1,58 @@
+#include "base/processes.h"
+
+#include <unistd.h>
+#include <climits>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+namespace stokefs::base {
+namespace {
+
+std::string PathOf(uint32_t pid, const char* name) {
+  return "/proc/" + std::to_string(pid) + "/" + name;
+}
+
+// 0 when the thread is gone.
+uint32_t ThreadGroupOf(uint32_t thread_id) {
+  std::ifstream status(PathOf(thread_id, "status"));
+  for (std::string word; status >> word;) {
+    uint32_t pid = 0;
+    if (word == "Tgid:" && status >> pid) return pid;
+  }
+  return 0;
+}
+
+std::string ExecutableOf(uint32_t pid) {
+  char path[PATH_MAX];
+  ssize_t const length = readlink(PathOf(pid, "exe").c_str(), path, sizeof(path));
+  return length > 0 ? std::string(path, static_cast<size_t>(length)) : std::string();
+}
+
+}  // namespace
+
+std::optional<ProcessFacts> RealProcesses::Of(uint32_t thread_id) const {
+  ProcessFacts facts;
+  facts.pid = ThreadGroupOf(thread_id);
+  if (facts.pid == 0) return std::nullopt;
+  std::ifstream file(PathOf(facts.pid, "stat"));
+  std::string const stat{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  size_t const name_end = stat.rfind(')');  // the name before may hold anything
+  if (name_end == std::string::npos) return std::nullopt;
+  std::istringstream fields(stat.substr(name_end + 1));
+  constexpr int kStartTimeField = 22;
+  std::string field;
+  for (int i = 3; i <= kStartTimeField && fields >> field; ++i) {
+    if (i == 3 && (field == "Z" || field == "X")) return std::nullopt;
+    auto const value = std::strtoull(field.c_str(), nullptr, 10);
+    if (i == 4) facts.parent = static_cast<uint32_t>(value);
+    if (i == 6) facts.session = static_cast<uint32_t>(value);
+    if (i == kStartTimeField) facts.started = value;
+  }
+  if (facts.started == 0) return std::nullopt;
+  facts.executable = ExecutableOf(facts.pid);
+  return facts;
+}
+
+}  // namespace stokefs::base

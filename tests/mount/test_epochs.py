@@ -1,0 +1,216 @@
+"""Memory follows the epochs of whoever shuffles, and nobody told the mount anything."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import mounting  # noqa: E402
+from mounting import limit, pattern, wait_until, write_file  # noqa: E402
+
+COUNT = 6000
+WORKERS = 2
+
+# A trainer: each epoch it forks workers that read the files of FOLDER in a new order; then it
+# says so, and goes on when it is told to.
+TRAINER = """
+import os, random, sys
+folder, workers, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+validation = sys.argv[5] if len(sys.argv) > 5 else None
+def files(top):
+    return sorted(os.path.join(at, name) for at, _, names in os.walk(top) for name in names)
+def read(path):
+    with open(path, "rb") as file:
+        file.read()
+paths = files(folder)
+held_out = files(validation) if validation else []
+for epoch in range(epochs):
+    random.Random(1000 * seed + epoch).shuffle(paths)
+    children = []
+    for worker in range(workers):
+        child = os.fork()
+        if child == 0:
+            for path in paths[worker::workers]:
+                read(path)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    for path in held_out:
+        read(path)
+    print("epoch", epoch, flush=True)
+    sys.stdin.readline()
+"""
+
+# The same, but each epoch draws as many files by their weights, which the parent's stdin tells.
+WEIGHTED_TRAINER = TRAINER.replace("paths = files(folder)", """paths = files(folder)
+weights = [float(word) for word in sys.stdin.readline().split()]""").replace(
+    "random.Random(1000 * seed + epoch).shuffle(paths)",
+    "drawn = random.Random(1000 * seed + epoch).choices(paths, weights, k=len(paths))").replace(
+    "for path in paths[worker", "for path in drawn[worker")
+
+
+class Trainer:
+    """A process in a session of its own, as one that was started from a shell of its own."""
+
+    def __init__(self, space, folder, epochs, seed=1, validation=None, script=TRAINER):
+        words = [folder, str(WORKERS), str(epochs), str(seed)] + ([validation] if validation else [])
+        self.process = space.start([sys.executable, "-c", script, *words], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, start_new_session=True)
+
+    def wait_epoch(self):
+        line = self.process.stdout.readline()
+        assert line.startswith(b"epoch"), line
+
+    def go_on(self):
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+
+class Epochs(mounting.MountTestCase):
+    def files(self, top="", count=COUNT, folders=10):
+        sizes = random.Random(3)
+        total = 0
+        for index in range(count):
+            path = os.path.join(self.space.source, top, f"class{index % folders}", f"{index:05}")
+            size = sizes.randrange(8 << 10, 16 << 10)
+            write_file(path, pattern(size, f"{top}{index}"))
+            total += size
+        return total
+
+    def mount_small(self, total, share=0.2):
+        # No disk tier, and no page cache behind which reads could hide.
+        self.mount = self.space.mount("--disk", "0", "--page-cache", "drop", "--memory",
+                                      str(int(total * share))).wait_settled()
+
+    def follow(self, trainer, epochs):
+        """Lets the trainer read so many epochs. What the origin read in each but the first."""
+        reads = []
+        for epoch in range(epochs):
+            trainer.wait_epoch()
+            reads.append(self.mount.stats()["origin"]["reads"])
+            if epoch + 1 < epochs:
+                trainer.go_on()
+        return [after - before for before, after in zip(reads, reads[1:])]
+
+    def job(self, root, epochs):
+        """The one job of `root`, when it has read so many epochs."""
+        def found():
+            jobs = [job for job in self.mount.stats()["jobs"] if job["root"] == root]
+            # A few files the kernel still had, and answered by itself.
+            done = [job for job in jobs
+                    if sum(epoch["progress"] > 0.97 for epoch in job["epochs"]) >= epochs]
+            return done and jobs
+        jobs = wait_until(found, 10, f"{epochs} epochs of {root!r}")
+        self.assertEqual(1, len(jobs), jobs)
+        return jobs[0]
+
+    def steady_hits(self, job, count=3, whole=0.97):
+        """The mean of the last epochs: of one, chance alone moves it by 0.006."""
+        ratios = [epoch["hit_ratio"] for epoch in job["epochs"] if epoch["progress"] > whole]
+        mean = sum(ratios[-count:]) / count
+        print(f"{job['name']}: hits {mean:.3f}", file=sys.stderr)
+        return mean
+
+    def test_a_shuffled_epoch_hits_nearly_all_that_is_possible(self):
+        self.mount_small(self.files())
+        reads = self.follow(Trainer(self.space, self.space.mnt, epochs=5), 5)
+        job = self.job("", 5)
+        self.assertEqual(COUNT, job["epochs"][-1]["samples"])
+        self.assertTrue(job["active"])
+        self.assertGreaterEqual(self.steady_hits(job), 0.50)  # of 0.522 that are possible
+        print(f"origin reads a sample: {sum(reads[-3:]) / 3 / COUNT:.3f}", file=sys.stderr)
+        self.assertLessEqual(sum(reads[-3:]) / 3 / COUNT, 0.82)
+
+    def test_a_validation_pass_between_epochs_costs_the_training_little(self):
+        total = self.files("train")
+        self.files("val", count=COUNT // 4)
+        self.mount_small(total)
+        train, val = (os.path.join(self.space.mnt, name) for name in ("train", "val"))
+        self.follow(Trainer(self.space, train, epochs=5, validation=val), 5)
+        job = self.job("train", 5)
+        self.assertEqual(COUNT, job["epochs"][-1]["samples"])
+        self.assertGreaterEqual(self.steady_hits(job), 0.50 - 0.03)
+        # Read in order, the validation files are nobody's epochs.
+        self.assertEqual(["train"], [job["root"] for job in self.mount.stats()["jobs"]])
+
+    def test_a_copy_beside_it_costs_the_training_little(self):
+        self.mount_small(self.files())
+        trainer = Trainer(self.space, self.space.mnt, epochs=5)
+        copies = []
+        for epoch in range(5):
+            trainer.wait_epoch()
+            if epoch + 1 == 5:
+                break
+            copies.append(self.space.start(
+                ["cp", "-r", self.space.mnt, os.path.join(self.space.path, f"copy{epoch}")],
+                stderr=subprocess.DEVNULL))
+            trainer.go_on()
+        for copy in copies:
+            copy.wait(limit(60))
+        jobs = self.mount.stats()["jobs"]
+        self.assertEqual(1, len(jobs), jobs)
+        # What a copy has just read the kernel may answer by itself.
+        self.assertGreaterEqual(self.steady_hits(jobs[0], whole=0.5), 0.50 - 0.03, jobs)
+
+    def test_a_trainer_that_starts_anew_in_mid_epoch_is_a_new_job(self):
+        self.mount_small(self.files())
+        first = Trainer(self.space, self.space.mnt, epochs=5)
+        self.follow(first, 2)
+        first.go_on()
+        before = self.mount.stats()["reads"]["samples"]
+        wait_until(lambda: self.mount.stats()["reads"]["samples"] > before + COUNT // 3, 30,
+                   "a third of an epoch")
+        os.killpg(first.process.pid, signal.SIGKILL)  # its workers too
+        first.process.wait()
+        self.follow(Trainer(self.space, self.space.mnt, epochs=4, seed=2), 4)
+        wait_until(lambda: [job["active"] for job in self.mount.stats()["jobs"]] == [False, True],
+                   10, "the end of the first job")
+        last = self.mount.stats()["jobs"][1]
+        self.assertGreaterEqual(self.steady_hits(last), 0.50)
+
+    def test_two_jobs_out_of_phase_each_hit_what_half_of_memory_gives(self):
+        self.mount_small(self.files())
+        trainers = [Trainer(self.space, self.space.mnt, epochs=6, seed=seed) for seed in (1, 2)]
+        for epoch in range(6):  # at a pace of their own, but neither ends long before the other
+            for trainer in trainers:
+                trainer.wait_epoch()
+            if epoch < 5:
+                for trainer in trainers:
+                    trainer.go_on()
+        jobs = [job for job in self.mount.stats()["jobs"]]
+        self.assertEqual(2, len(jobs), jobs)
+        for job in jobs:
+            self.assertGreaterEqual(self.steady_hits(job), 0.330 - 0.02)
+
+    def test_who_draws_by_weights_told_has_what_is_drawn_most_kept(self):
+        total = self.files()
+        self.mount_small(total)
+        paths = sorted(os.path.join(at, name) for at, _, names in os.walk(self.space.mnt)
+                       for name in names)
+        weights = [1 / (1 + rank) ** 0.9 for rank in range(COUNT)]  # Zipf
+        random.Random(5).shuffle(weights)
+        with open(os.path.join(self.space.mnt, ".stokefs", "hints"), "w") as hints:
+            for path, weight in zip(paths, weights):
+                hints.write(f"importance {os.path.relpath(path, self.space.mnt)} {weight}\n")
+        trainer = Trainer(self.space, self.space.mnt, epochs=6, script=WEIGHTED_TRAINER)
+        trainer.process.stdin.write(" ".join(map(str, weights)).encode())
+        trainer.go_on()
+        self.follow(trainer, 6)
+        jobs = self.mount.stats()["jobs"]
+        self.assertEqual(1, len(jobs), jobs)
+        # What the best set that never changes would hit.
+        room, best = total * 0.2, 0
+        for weight, size in sorted(((w, os.path.getsize(p)) for w, p in zip(weights, paths)),
+                                   key=lambda pair: pair[0] / pair[1], reverse=True):
+            if room < size:
+                break
+            room, best = room - size, best + weight / sum(weights)
+        print(f"the best set: {best:.3f}", file=sys.stderr)
+        self.assertGreaterEqual(self.steady_hits(jobs[0]), 0.95 * best)
+
+
+if __name__ == "__main__":
+    mounting.main()
