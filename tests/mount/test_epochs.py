@@ -44,13 +44,20 @@ for epoch in range(epochs):
     sys.stdin.readline()
 """
 
+# The same, but each epoch draws as many files by their weights, which the parent's stdin tells.
+WEIGHTED_TRAINER = TRAINER.replace("paths = files(folder)", """paths = files(folder)
+weights = [float(word) for word in sys.stdin.readline().split()]""").replace(
+    "random.Random(1000 * seed + epoch).shuffle(paths)",
+    "drawn = random.Random(1000 * seed + epoch).choices(paths, weights, k=len(paths))").replace(
+    "for path in paths[worker", "for path in drawn[worker")
+
 
 class Trainer:
     """A process in a session of its own, as one that was started from a shell of its own."""
 
-    def __init__(self, space, folder, epochs, seed=1, validation=None):
+    def __init__(self, space, folder, epochs, seed=1, validation=None, script=TRAINER):
         words = [folder, str(WORKERS), str(epochs), str(seed)] + ([validation] if validation else [])
-        self.process = space.start([sys.executable, "-c", TRAINER, *words], stdin=subprocess.PIPE,
+        self.process = space.start([sys.executable, "-c", script, *words], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, start_new_session=True)
 
     def wait_epoch(self):
@@ -177,6 +184,32 @@ class Epochs(mounting.MountTestCase):
         self.assertEqual(2, len(jobs), jobs)
         for job in jobs:
             self.assertGreaterEqual(self.steady_hits(job), 0.330 - 0.02)
+
+    def test_who_draws_by_weights_told_has_what_is_drawn_most_kept(self):
+        total = self.files()
+        self.mount_small(total)
+        paths = sorted(os.path.join(at, name) for at, _, names in os.walk(self.space.mnt)
+                       for name in names)
+        weights = [1 / (1 + rank) ** 0.9 for rank in range(COUNT)]  # Zipf
+        random.Random(5).shuffle(weights)
+        with open(os.path.join(self.space.mnt, ".stokefs", "hints"), "w") as hints:
+            for path, weight in zip(paths, weights):
+                hints.write(f"importance {os.path.relpath(path, self.space.mnt)} {weight}\n")
+        trainer = Trainer(self.space, self.space.mnt, epochs=6, script=WEIGHTED_TRAINER)
+        trainer.process.stdin.write(" ".join(map(str, weights)).encode())
+        trainer.go_on()
+        self.follow(trainer, 6)
+        jobs = self.mount.stats()["jobs"]
+        self.assertEqual(1, len(jobs), jobs)
+        # What the best set that never changes would hit.
+        room, best = total * 0.2, 0
+        for weight, size in sorted(((w, os.path.getsize(p)) for w, p in zip(weights, paths)),
+                                   key=lambda pair: pair[0] / pair[1], reverse=True):
+            if room < size:
+                break
+            room, best = room - size, best + weight / sum(weights)
+        print(f"the best set: {best:.3f}", file=sys.stderr)
+        self.assertGreaterEqual(self.steady_hits(jobs[0]), 0.95 * best)
 
 
 if __name__ == "__main__":
