@@ -1,11 +1,13 @@
 #include "base/processes.h"
 
 #include <unistd.h>
+
 #include <climits>
-#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <string_view>
 
 namespace stokefs::base {
 namespace {
@@ -17,9 +19,10 @@ std::string PathOf(uint32_t pid, const char* name) {
 // 0 when the thread is gone.
 uint32_t ThreadGroupOf(uint32_t thread_id) {
   std::ifstream status(PathOf(thread_id, "status"));
-  for (std::string word; status >> word;) {
-    uint32_t pid = 0;
-    if (word == "Tgid:" && status >> pid) return pid;
+  constexpr std::string_view kKey = "Tgid:";  // a process may bear this name, but on another line
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kKey))
+      return static_cast<uint32_t>(std::strtoul(line.c_str() + kKey.size(), nullptr, 10));
   }
   return 0;
 }

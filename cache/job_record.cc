@@ -16,6 +16,8 @@ void JobRecord::OnEpoch(uint64_t scope_count, size_t opening_count) {
       Add(next, hit, 1);
     }
   }
+  if (!epochs_.empty())  // which of its samples only the moved reads used is not known
+    epochs_.back().used_count = std::min(epochs_.back().used_count, epochs_.back().read_count);
   epochs_.push_back(next);
   if (epochs_.size() > kEpochCountMax) epochs_.pop_front();
 }

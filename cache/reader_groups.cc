@@ -17,7 +17,12 @@ const ReaderGroup* ReaderGroups::GroupOf(ReaderId reader) {
   if (known_.size() > kKnownCountMax) known_.clear();
   auto const [entry, is_new] = known_.try_emplace(reader.thread_id);
   Known& known = entry->second;
-  if (is_new || now - known.when > kRemembered) known = {LookUp(reader), now};
+  if (is_new || now - known.when > kRemembered) {
+    std::optional<ReaderGroup> found = LookUp(reader);
+    // One that is gone stays whose it was: its last reads are still looked at.
+    if (found || is_new) known.group = std::move(found);
+    known.when = now;
+  }
   return known.group ? &*known.group : nullptr;
 }
 
