@@ -143,8 +143,8 @@ void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePo
           candidates_.begin(), candidates_.end(),
           [](const auto& a, const auto& b) { return a.second.last_read < b.second.last_read; }));
     }
-    ShuffleDetector const shuffles({.sample_count = view_.SampleCount()}, view_.order());
-    found = candidates_.emplace(group.pid, Candidate{.shuffles = shuffles}).first;
+    found =
+        candidates_.emplace(group.pid, Candidate{.shuffles = ShuffleDetector(view_.order())}).first;
   }
   Candidate& candidate = found->second;
   candidate.last_read = now;

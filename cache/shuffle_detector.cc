@@ -8,6 +8,7 @@ bool ShuffleDetector::OnRead(BlockKey key) {
   if (key == last_) return false;
   bool const follows = IsNear(key) || Follows(key);
   last_ = key;
+  nodes_[node_count_++ % nodes_.size()] = key.node.value;
   auto const expect = [this](BlockKey next) {
     expected_[expected_count_++ % expected_.size()] = next;
   };
@@ -25,10 +26,16 @@ bool ShuffleDetector::OnRead(BlockKey key) {
 }
 
 bool ShuffleDetector::IsNear(BlockKey key) const {
-  constexpr uint32_t kNearExtents = 8;
+  constexpr uint32_t kNearExtents = 8, kBehindMax = 4, kNearShare = 16;
   auto const distance = [](uint32_t a, uint32_t b) { return std::max(a, b) - std::min(a, b); };
   if (key.node == last_.node) return distance(key.index, last_.index) <= kNearExtents;
-  return last_.node != kNoNode && distance(key.node.value, last_.node.value) <= near_;
+  if (node_count_ == 0) return false;
+  auto const end = nodes_.begin() + static_cast<ptrdiff_t>(std::min(node_count_, nodes_.size()));
+  bool const is_behind = std::any_of(nodes_.begin(), end, [&](uint32_t node) {
+    return key.node.value > node && key.node.value - node <= kBehindMax;
+  });
+  auto const [least, most] = std::minmax_element(nodes_.begin(), end);
+  return is_behind || distance(key.node.value, last_.node.value) <= (*most - *least) / kNearShare;
 }
 
 bool ShuffleDetector::Follows(BlockKey key) const {
