@@ -1,4 +1,4 @@
-"""The mount hits what stokesim says, for each size of memory, and its figures tell of every read."""
+"""The mount hits what stokesim says, for each size of memory, and its figures tell of all reads."""
 
 import json
 import os

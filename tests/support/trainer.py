@@ -45,10 +45,12 @@ for epoch in range(epochs):
 class Trainer:
     """A process in a session of its own, as one that was started from a shell of its own."""
 
-    def __init__(self, space, folder, epochs, seed=1, validation=None):
-        words = [folder, str(WORKERS), str(epochs), str(seed)] + ([validation] if validation else [])
-        self.process = space.start([sys.executable, "-c", TRAINER, *words], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, start_new_session=True)
+    def __init__(self, space, folder, epochs, seed=1, validation=None, words=()):
+        """`words`: before the script's own command line."""
+        command = [*words, sys.executable, "-c", TRAINER, folder, str(WORKERS), str(epochs),
+                   str(seed)] + ([validation] if validation else [])
+        self.process = space.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   start_new_session=True)
 
     def wait_epoch(self):
         line = self.process.stdout.readline()
