@@ -14,7 +14,10 @@ DiskCollector::Added DiskCollector::Add(const ChunkEntry& entry, std::span<const
   if (known != pending_.end() && known->second.tag == entry.tag) return Added::kKnown;
   // Blocks larger than a bundle are bounded by bytes, not by the number of bundles.
   uint64_t const bytes_max = options_.bundles_max * options_.bundle_bytes;
-  if (pending_bytes_ > 0 && pending_bytes_ + bytes.size() > bytes_max) return Added::kFull;
+  if (pending_bytes_ > 0 && pending_bytes_ + bytes.size() > bytes_max) {
+    SealFilling(base::TimePoint::max());  // or nobody would make room
+    return Added::kFull;
+  }
   std::unique_ptr<DiskBundle>& filling = filling_[entry.extent % filling_.size()];
   // Another version of it waits: a file holds one of each, so this one comes after.
   bool const is_twin = known != pending_.end() && known->second.bundle == filling.get();
@@ -55,6 +58,10 @@ bool DiskCollector::Has(BlockName block) const {
 
 void DiskCollector::Seal(base::TimePoint before) {
   base::MutexLock lock(mu_);
+  SealFilling(before);
+}
+
+void DiskCollector::SealFilling(base::TimePoint before) {
   for (std::unique_ptr<DiskBundle>& filling : filling_) {
     if (filling != nullptr && filling->last_added <= before) sealed_.push_back(std::move(filling));
   }

@@ -52,7 +52,7 @@ class DiskCollector {
 
   enum class Added : uint8_t { kAdded, kKnown, kFull };
   // `entry` without offset; an extent above 0 tells a large file. kKnown: this version is here
-  // already; kFull: no buffer is free.
+  // already; kFull: no buffer is free, and what is in the way is sealed.
   Added Add(const ChunkEntry& entry, std::span<const std::byte> bytes, base::TimePoint now);
 
   // Copies a block's bytes; false when it is not here or not of this length.
@@ -79,6 +79,7 @@ class DiskCollector {
     uint64_t tag;
   };
 
+  void SealFilling(base::TimePoint before) REQUIRES(mu_);
   void CountBundles(size_t count) REQUIRES(mu_) {
     bundle_count_ = count;
     is_nearly_full_.store(count + 1 >= options_.bundles_max, std::memory_order_relaxed);

@@ -25,12 +25,10 @@ void DiskTier::Impl::OnFetched(const FetchedBlock& block) {
       return;
     }
   }
-  if (Collect(block)) {
-    base::MutexLock lock(mu_);
-    if (collector_.SealedCount() > 0) work_or_stop_.SignalAll();
-    return;
-  }
+  bool const is_collected = Collect(block);
   base::MutexLock lock(mu_);
+  if (collector_.SealedCount() > 0) work_or_stop_.SignalAll();
+  if (is_collected) return;
   if (deferred_.size() >= kDeferredMax) {
     statistics_.skipped.Add();
     return;

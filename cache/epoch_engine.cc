@@ -18,6 +18,7 @@ constexpr std::chrono::seconds kUpkeep{1};
 constexpr size_t kCandidateCountMax = 64;
 constexpr size_t kThreadCountMax = 4096;
 constexpr size_t kRecordCountMax = 16;
+constexpr size_t kImportanceBatch = 512;  // told under the memory tier's lock at a time
 // Two folders that one group reads alternately so many times are one scope.
 constexpr uint64_t kAlternateCount = 16;
 
@@ -100,6 +101,7 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool h
       told_.push_back({.job = job.index, .sample = earlier});
   }
   told_.push_back({.hit = hit, .job = job.index, .sample = sample, .reader = reader});
+  if (new_pass) NoteSampling(job);
   job.last_read = now;
   ++job.read_count;
   {
@@ -107,9 +109,12 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool h
     auto const record = std::find_if(records_.begin(), records_.end(),
                                      [&](const Record& r) { return r.number == job.number; });
     JobRecord& epochs = record->report.record;
-    if (new_pass) epochs.OnEpoch(job.scope_count, opening.size() - 1);
+    // Who draws by weights has no passes: so many reads are an epoch.
+    bool const is_over = job.is_weighted && epochs.epochs().back().read_count >= job.scope_count;
+    if (is_over) epochs.OnEpoch(job.scope_count, 0);
+    if (new_pass && !job.is_weighted) epochs.OnEpoch(job.scope_count, opening.size() - 1);
     epochs.OnRead(hit);
-    epochs.SetUsed(job.passes.used_count());
+    epochs.SetUsed(job.is_weighted ? epochs.epochs().back().read_count : job.passes.used_count());
   }
   // All was read: what memory holds is worth something again at once, and not only at the next
   // read, before which a validation pass may come.
@@ -117,6 +122,17 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool h
     told_.push_back({.epoch = true, .job = job.index});
     job.epoch_told = true;
   }
+}
+
+void EpochEngine::NoteSampling(Job& job) {
+  bool const is_weighted = job.passes.LooksWeighted();
+  if (is_weighted == std::exchange(job.is_weighted, is_weighted)) return;
+  Tell();
+  memory_.Steer([&] {
+    replacement_.steering()->policy.SetSampling(
+        job.index,
+        is_weighted ? EpochPolicy::Sampling::kWeighted : EpochPolicy::Sampling::kOncePerEpoch);
+  });
 }
 
 void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePoint now) {
@@ -262,6 +278,7 @@ void EpochEngine::Begin(const ReaderGroup& group, std::string root, base::TimePo
 }
 
 void EpochEngine::StartInPolicy(Job& job) {
+  job.is_weighted = false;
   job.epoch_told = true;
   memory_.Steer([&] { replacement_.steering()->policy.StartJob(job.index, job.scope); });
 }
@@ -316,8 +333,7 @@ bool EpochEngine::Renew(uint64_t version) {
   } else {
     while (!jobs_.empty()) End(jobs_.begin());
   }
-  std::unique_ptr<EpochSteering> before;
-  memory_.Steer([&] { before = replacement_.Install(std::move(steering)); });
+  Install(std::move(steering));
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     auto const next = std::next(job);
     if (FindScope(*job)) {
@@ -331,6 +347,26 @@ bool EpochEngine::Renew(uint64_t version) {
     job = next;
   }
   return map_ != nullptr;
+}
+
+void EpochEngine::Install(std::unique_ptr<EpochSteering> steering) {
+  base::MutexLock lock(importance_mu_);
+  if (steering != nullptr) importance_.TellAll(*steering->map, steering->policy);
+  std::unique_ptr<EpochSteering> before;  // dies without the tier's lock
+  memory_.Steer([&] { before = replacement_.Install(std::move(steering)); });
+}
+
+void EpochEngine::OnImportance(std::span<const ImportanceChange> changes) {
+  base::MutexLock lock(importance_mu_);
+  importance_.Remember(changes);
+  while (!changes.empty()) {
+    auto const batch = changes.first(std::min(changes.size(), kImportanceBatch));
+    changes = changes.subspan(batch.size());
+    memory_.Steer([&] {
+      EpochSteering* const steering = replacement_.steering();
+      if (steering != nullptr) ToldImportance::Tell(batch, *steering->map, steering->policy);
+    });
+  }
 }
 
 std::vector<JobReport> EpochEngine::Jobs() const {

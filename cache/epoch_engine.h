@@ -7,8 +7,8 @@
 // folder is one there too, or none, if it reads that in order. A reader that does not shuffle is no
 // job and has no epochs.
 //
-// OnReads and OnIdle run on the thread of the event queue; Jobs() may be called by any. Locks: mu_,
-// a leaf; the memory tier's, which is never taken with mu_ held.
+// OnReads and OnIdle run on the thread of the event queue; Jobs() and OnImportance may be called by
+// any. Locks: mu_, a leaf; importance_mu_ comes before the memory tier's.
 #pragma once
 
 #include <array>
@@ -27,12 +27,14 @@
 #include "cache/chunk_layout.h"
 #include "cache/dataset_view.h"
 #include "cache/epoch_replacement.h"
+#include "cache/importance_listener.h"
 #include "cache/job_record.h"
 #include "cache/memory_tier.h"
 #include "cache/pass_detector.h"
 #include "cache/read_event.h"
 #include "cache/reader_groups.h"
 #include "cache/shuffle_detector.h"
+#include "cache/told_importance.h"
 #include "cache/wish_pump.h"
 
 namespace stokefs::cache {
@@ -42,7 +44,7 @@ struct JobReport {
   bool active = false;
 };
 
-class EpochEngine final : public ReadObserver {
+class EpochEngine final : public ReadObserver, public ImportanceListener {
  public:
   struct Options {
     uint64_t memory_bytes = 0;  // the arena's
@@ -58,6 +60,9 @@ class EpochEngine final : public ReadObserver {
   void OnReads(std::span<const ReadEvent> events) override;
   void OnIdle() override;
 
+  // Whoever draws by weights has what is drawn most kept.
+  void OnImportance(std::span<const ImportanceChange> changes) override EXCLUDES(importance_mu_);
+
   // Wishes for nothing more. To be called before what `prefetch` needs goes.
   void Stop() { pump_.Stop(); }
 
@@ -72,6 +77,7 @@ class EpochEngine final : public ReadObserver {
     std::vector<bool> scope;
     uint32_t scope_count = 0;
     PassDetector passes;
+    bool is_weighted = false;
     bool epoch_told = true;  // the policy was told of the next epoch before its first read
     uint64_t read_count = 0;
     base::TimePoint last_read;
@@ -99,9 +105,11 @@ class EpochEngine final : public ReadObserver {
   void NoteStray(const ReaderGroup& group, BlockKey key, base::TimePoint now);
   void Tell();
   void Upkeep(base::TimePoint now);
-  bool Renew(uint64_t version);
+  void NoteSampling(Job& job);
+  bool Renew(uint64_t version) EXCLUDES(importance_mu_);
   void Begin(const ReaderGroup& group, std::string root, base::TimePoint now,
              std::span<const BlockKey> reads);
+  void Install(std::unique_ptr<EpochSteering> steering) EXCLUDES(importance_mu_);
   void StartInPolicy(Job& job);
   void End(std::list<Job>::iterator job);
   bool FindScope(Job& job) const;
@@ -125,6 +133,9 @@ class EpochEngine final : public ReadObserver {
   std::vector<Told> told_;
   uint64_t job_count_ = 0;  // of all times
   base::TimePoint kept_up_;
+
+  base::Mutex importance_mu_;  // held until a change has reached the policy that is installed
+  ToldImportance importance_ GUARDED_BY(importance_mu_);
 
   mutable base::Mutex mu_;
   std::list<Record> records_ GUARDED_BY(mu_);

@@ -71,10 +71,18 @@ void EpochPolicy::SetPlan(JobIndex job, std::span<const SampleIndex> order) {
 void EpochPolicy::SetImportance(SampleIndex sample, double value) {
   if (!importance_) {
     importance_ = std::make_unique<ImportanceTable>(shape_);
-    Rebuild();  // all are equal now, and the cut says how many of them
+    if (AnyWeighted()) Rebuild();  // all are equal now, and the cut says how many of them
   }
   importance_->Set(sample, value);
-  if (importance_->changed_count() > samples_.size() / kChangedShare) Rebuild();
+  bool const are_many = importance_->changed_count() > samples_.size() / kChangedShare;
+  if (are_many && AnyWeighted()) Rebuild();
+}
+
+bool EpochPolicy::AnyWeighted() const {
+  bool any = false;
+  ForEachJob(active_,
+             [&](unsigned job) { any = any || jobs_[job].sampling == Sampling::kWeighted; });
+  return any;
 }
 
 void EpochPolicy::ApplyImportance() {

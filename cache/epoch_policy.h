@@ -101,6 +101,7 @@ class EpochPolicy final : public SamplePolicy {
     uint32_t cursor = 0;                  // the chunk that is read next
   };
   static uint8_t BitOf(JobIndex job) { return static_cast<uint8_t>(1u << job.value); }
+  bool AnyWeighted() const;
   bool WantedNow(unsigned job, SampleIndex sample) const;
   void Move(SampleIndex sample, uint8_t wanted, Place place);
   void Account(SampleIndex sample, int sign);

@@ -12,7 +12,7 @@ namespace stokefs::cache {
 struct EpochRecord {
   uint64_t index = 0;
   uint64_t scope_count = 0;  // samples that it may read
-  uint64_t used_count = 0;   // distinct samples read
+  uint64_t used_count = 0;   // distinct samples read; of weighted sampling, all reads
   uint64_t read_count = 0;   // first READs of samples
   uint64_t hit_count = 0;    // of those, answered without waiting for disk, peer or origin
 };

@@ -37,7 +37,7 @@ bool IsNotListed(const base::Error& error) {
 }  // namespace
 
 HintBook::HintBook(Options options, cache::Catalog& catalog, base::Journal& journal,
-                   ImportanceListener* listener)
+                   cache::ImportanceListener* listener)
     : options_(std::move(options)), catalog_(catalog), journal_(journal), listener_(listener) {}
 
 HintBook::~HintBook() { Stop(std::chrono::hours(24)); }

@@ -28,8 +28,8 @@
 #include "base/sync.h"
 #include "cache/catalog.h"
 #include "cache/ids.h"
+#include "cache/importance_listener.h"
 #include "hints/hint.h"
-#include "hints/importance_listener.h"
 #include "hints/importance_values.h"
 #include "hints/sample_places.h"
 
@@ -62,7 +62,7 @@ class HintBook {
 
   // All outlive this; `listener` may be null.
   HintBook(Options options, cache::Catalog& catalog, base::Journal& journal,
-           ImportanceListener* listener);
+           cache::ImportanceListener* listener);
   ~HintBook();
 
   void Start();
@@ -117,7 +117,7 @@ class HintBook {
   const Options options_;
   cache::Catalog& catalog_;
   base::Journal& journal_;
-  ImportanceListener* const listener_;
+  cache::ImportanceListener* const listener_;
   base::Counter accepted_, refused_;
   base::JobSignal signal_;  // of the thread
 

@@ -184,7 +184,7 @@ void HintBook::Tell() {
 }
 
 void HintBook::TellPlaces(std::span<const uint32_t> places, double average) {
-  std::vector<ImportanceChange> changes;
+  std::vector<cache::ImportanceChange> changes;
   changes.reserve(places.size());
   {
     base::MutexLock lock(mu_);

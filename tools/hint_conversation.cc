@@ -3,13 +3,14 @@
 namespace stokefs::tools {
 
 std::unique_ptr<hints::HintBook> MakeHintBook(const std::string& dataset_folder, cache::Pins* pins,
-                                              cache::Catalog& catalog, base::Journal& journal) {
+                                              cache::Catalog& catalog, base::Journal& journal,
+                                              cache::ImportanceListener& listener) {
   hints::HintBook::Options options{.file = dataset_folder + "/importance"};
   if (pins != nullptr) {
     options.pin = [pins](const std::string& path) { return pins->Add({path}); };
     options.unpin = [pins](const std::string& path) { return pins->Remove({path}); };
   }
-  return std::make_unique<hints::HintBook>(std::move(options), catalog, journal, nullptr);
+  return std::make_unique<hints::HintBook>(std::move(options), catalog, journal, &listener);
 }
 
 fs::ControlFile HintsFile(hints::HintBook& book) {

@@ -32,7 +32,8 @@ class HintConversation final : public fs::ControlConversation {
 
 // Keeps importances in `dataset_folder`. All outlive it; without `pins` (no disk) none can be made.
 std::unique_ptr<hints::HintBook> MakeHintBook(const std::string& dataset_folder, cache::Pins* pins,
-                                              cache::Catalog& catalog, base::Journal& journal);
+                                              cache::Catalog& catalog, base::Journal& journal,
+                                              cache::ImportanceListener& listener);
 
 // The file in the control mount; `book` outlives it.
 fs::ControlFile HintsFile(hints::HintBook& book);

@@ -174,7 +174,8 @@ base::Status ServingStack::Build() {
                       .read_path = *read_path_,
                       .kernel = kernel_,
                       .journal = journal_});
-  hints_ = MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_);
+  hints_ =
+      MakeHintBook(inputs_.dataset_folders[0], steering_->pins(), *catalog_, journal_, *epochs_);
   if (disk_ != nullptr) {
     preload_ = std::make_unique<cache::Preload>(
         cache::Preload::Options{.extent_bytes = config.large_file_bytes,

@@ -20,9 +20,9 @@ using testing::Await;
 using testing::CatalogMount;
 using testing::SourceTree;
 
-class Heard final : public ImportanceListener {
+class Heard final : public cache::ImportanceListener {
  public:
-  void OnImportance(std::span<const ImportanceChange> changes) override {
+  void OnImportance(std::span<const cache::ImportanceChange> changes) override {
     base::MutexLock lock(mu_);
     for (auto const& change : changes) relative_[change.node.value] = change.relative;
   }

@@ -130,6 +130,30 @@ class Epochs(mounting.MountTestCase):
         for job in jobs:
             self.assertGreaterEqual(self.steady_hits(job), 0.330 - 0.02)
 
+    def test_who_draws_by_weights_told_has_what_is_drawn_most_kept(self):
+        total = self.files()
+        self.mount_small(total)
+        paths = sorted(os.path.join(at, name) for at, _, names in os.walk(self.space.mnt)
+                       for name in names)
+        weights = [1 / (1 + rank) ** 0.9 for rank in range(COUNT)]  # Zipf
+        random.Random(5).shuffle(weights)
+        with open(os.path.join(self.space.mnt, ".stokefs", "hints"), "w") as hints:
+            for path, weight in zip(paths, weights):
+                hints.write(f"importance {os.path.relpath(path, self.space.mnt)} {weight}\n")
+        trainer = Trainer(self.space, self.space.mnt, epochs=6, weights=weights)
+        self.follow(trainer, 6)
+        jobs = self.mount.stats()["jobs"]
+        self.assertEqual(1, len(jobs), jobs)
+        # What the best set that never changes would hit.
+        room, best = total * 0.2, 0
+        for weight, size in sorted(((w, os.path.getsize(p)) for w, p in zip(weights, paths)),
+                                   key=lambda pair: pair[0] / pair[1], reverse=True):
+            if room < size:
+                break
+            room, best = room - size, best + weight / sum(weights)
+        print(f"the best set: {best:.3f}", file=sys.stderr)
+        self.assertGreaterEqual(self.steady_hits(jobs[0]), 0.95 * best)
+
 
 if __name__ == "__main__":
     mounting.main()
