@@ -69,6 +69,7 @@ class Bench:
     """A run: places on tmpfs and on disk, a Space for mounts, rows."""
 
     def __init__(self, options):
+        self.options = options
         self.quick = options.quick
         self.rounds = options.rounds or (1 if options.quick else 3)
         self.rows = []
@@ -139,16 +140,21 @@ def wait_packed(mount):
                         "the end of packing")
 
 
-def main(doc, parts, run):
-    """Parses the command line and calls run(bench, part) for each part. Exit status 1 when
-    something was left behind; a missed target is no failure, it stands in the table."""
+def main(doc, parts, run, add_flags=None):
+    """Parses the command line, with the flags that `add_flags` adds, and calls run(bench, part) for
+    each part. Exit status 1 when something was left behind; a missed target is no failure, it
+    stands in the table."""
     parser = argparse.ArgumentParser(description=doc,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less data, fewer rounds")
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 3, or 1 with --quick")
     parser.add_argument("--json", metavar="FILE", help="all figures")
-    parser.add_argument("--only", choices=parts, action="append")
+    parser.set_defaults(only=None)
+    if len(parts) > 1:
+        parser.add_argument("--only", choices=parts, action="append")
     parser.add_argument("--disk", metavar="DIR", default="/tmp", help="a folder on a local disk")
+    if add_flags:
+        add_flags(parser)
     options = parser.parse_args()
     reason = mounting.lack() or (None if os.geteuid() == 0 else "dropping caches needs root")
     if reason:

@@ -9,64 +9,9 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import mounting  # noqa: E402
 from mounting import limit, pattern, wait_until, write_file  # noqa: E402
+from trainer import Trainer  # noqa: E402
 
 COUNT = 6000
-WORKERS = 2
-
-# A trainer: each epoch it forks workers that read the files of FOLDER in a new order; then it
-# says so, and goes on when it is told to.
-TRAINER = """
-import os, random, sys
-folder, workers, epochs, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-validation = sys.argv[5] if len(sys.argv) > 5 else None
-def files(top):
-    return sorted(os.path.join(at, name) for at, _, names in os.walk(top) for name in names)
-def read(path):
-    with open(path, "rb") as file:
-        file.read()
-paths = files(folder)
-held_out = files(validation) if validation else []
-for epoch in range(epochs):
-    random.Random(1000 * seed + epoch).shuffle(paths)
-    children = []
-    for worker in range(workers):
-        child = os.fork()
-        if child == 0:
-            for path in paths[worker::workers]:
-                read(path)
-            os._exit(0)
-        children.append(child)
-    for child in children:
-        assert os.waitpid(child, 0)[1] == 0
-    for path in held_out:
-        read(path)
-    print("epoch", epoch, flush=True)
-    sys.stdin.readline()
-"""
-
-# The same, but each epoch draws as many files by their weights, which the parent's stdin tells.
-WEIGHTED_TRAINER = TRAINER.replace("paths = files(folder)", """paths = files(folder)
-weights = [float(word) for word in sys.stdin.readline().split()]""").replace(
-    "random.Random(1000 * seed + epoch).shuffle(paths)",
-    "drawn = random.Random(1000 * seed + epoch).choices(paths, weights, k=len(paths))").replace(
-    "for path in paths[worker", "for path in drawn[worker")
-
-
-class Trainer:
-    """A process in a session of its own, as one that was started from a shell of its own."""
-
-    def __init__(self, space, folder, epochs, seed=1, validation=None, script=TRAINER):
-        words = [folder, str(WORKERS), str(epochs), str(seed)] + ([validation] if validation else [])
-        self.process = space.start([sys.executable, "-c", script, *words], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, start_new_session=True)
-
-    def wait_epoch(self):
-        line = self.process.stdout.readline()
-        assert line.startswith(b"epoch"), line
-
-    def go_on(self):
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
 
 
 class Epochs(mounting.MountTestCase):
@@ -195,9 +140,7 @@ class Epochs(mounting.MountTestCase):
         with open(os.path.join(self.space.mnt, ".stokefs", "hints"), "w") as hints:
             for path, weight in zip(paths, weights):
                 hints.write(f"importance {os.path.relpath(path, self.space.mnt)} {weight}\n")
-        trainer = Trainer(self.space, self.space.mnt, epochs=6, script=WEIGHTED_TRAINER)
-        trainer.process.stdin.write(" ".join(map(str, weights)).encode())
-        trainer.go_on()
+        trainer = Trainer(self.space, self.space.mnt, epochs=6, weights=weights)
         self.follow(trainer, 6)
         jobs = self.mount.stats()["jobs"]
         self.assertEqual(1, len(jobs), jobs)

@@ -251,7 +251,8 @@ class SlowOrigin:
 
     def __init__(self, space, folder):
         self.folder = folder
-        self.path = space.folder("origin-mount")
+        number = len(space.origins) or ""
+        self.path = space.folder(f"origin-mount{number}")
         self._socket_path = os.path.join(space.path, f"origin-{len(space.origins)}.sock")
         self.process = subprocess.Popen([SLOW_ORIGIN, folder, self.path, self._socket_path],
                                         env=space.environment())

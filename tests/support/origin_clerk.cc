@@ -24,8 +24,9 @@ std::string Decoded(const std::string& text) {
 
 }  // namespace
 
-void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t bytes, Work work) {
+void OriginClerk::Submit(RequestKind kind, const std::string& path, ReadRange range, Work work) {
   counts_[static_cast<size_t>(kind)]++;
+  if (kind == RequestKind::kRead && range.offset == 0) first_reads_++;
   {
     std::lock_guard const lock(mu_);
     if (kind == RequestKind::kOpen) opened_[path]++;
@@ -34,7 +35,7 @@ void OriginClerk::Submit(RequestKind kind, const std::string& path, uint64_t byt
       return;
     }
     Time const now = Clock::now();
-    Time const due = Due(kind, bytes, now);
+    Time const due = Due(kind, range, now);
     if (due > now) {
       late_.emplace(due, std::move(work));
       most_at_once_ = std::max(most_at_once_, late_.size());
@@ -51,10 +52,11 @@ bool OriginClerk::Hangs(RequestKind kind, const std::string& path) const {
   return hang_all_ || hang_.count(path) != 0 || (for_contents && hang_contents_.count(path) != 0);
 }
 
-OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
+OriginClerk::Time OriginClerk::Due(RequestKind kind, ReadRange range, Time now) {
   bool const for_bytes = kind == RequestKind::kOpen || kind == RequestKind::kRead;
   auto delay = for_bytes ? delay_ : meta_delay_;
   if (kind == RequestKind::kOpen) delay += open_delay_;
+  if (kind == RequestKind::kRead && range.offset == 0) delay += first_read_delay_;
   Time due = now;
   if (delay.count() > 0) {
     if (lanes_.empty()) {
@@ -64,8 +66,8 @@ OriginClerk::Time OriginClerk::Due(RequestKind kind, uint64_t bytes, Time now) {
       due = *lane = std::max(*lane, now) + delay;
     }
   }
-  if (bandwidth_ > 0 && bytes > 0) {
-    auto const took = std::chrono::nanoseconds(bytes * 1'000'000'000 / bandwidth_);
+  if (bandwidth_ > 0 && range.size > 0) {
+    auto const took = std::chrono::nanoseconds(range.size * 1'000'000'000 / bandwidth_);
     due = line_free_ = std::max(line_free_, due) + took;
   }
   if (for_bytes && stall_every_ > 0 && ++stall_count_ % stall_every_ == 0) due += stall_;
@@ -114,8 +116,8 @@ std::string OriginClerk::Counters() const {
   for (size_t i = 0; i < kRequestKindCount; i++) {
     out << (i > 0 ? ", \"" : "{\"") << kKindName[i] << "\": " << counts_[i];
   }
-  out << ", \"bytes\": " << bytes_ << ", \"hung\": " << hung_.size()
-      << ", \"most_at_once\": " << most_at_once_ << "}";
+  out << ", \"first_reads\": " << first_reads_ << ", \"bytes\": " << bytes_
+      << ", \"hung\": " << hung_.size() << ", \"most_at_once\": " << most_at_once_ << "}";
   return out.str();
 }
 
@@ -169,6 +171,10 @@ std::string OriginClerk::Command(const std::string& line) {
     delay_ = std::chrono::microseconds(std::stoll(first));
   } else if (verb == "open_delay_us") {
     open_delay_ = std::chrono::microseconds(std::stoll(first));
+  } else if (verb == "first_read_delay_us") {
+    first_read_delay_ = std::chrono::microseconds(std::stoll(first));
+  } else if (verb == "page_cache") {
+    page_cache_ = std::stoi(first) != 0;
   } else if (verb == "meta_delay_us") {
     meta_delay_ = std::chrono::microseconds(std::stoll(first));
   } else if (verb == "bandwidth") {

@@ -2,9 +2,10 @@
 //
 //   slow_origin FOLDER MOUNT_POINT CONTROL_SOCKET        (stays in the foreground)
 //
-// Nothing is cached by the kernel (timeouts 0, direct I/O), so every request of the program under
-// test arrives and is counted. Interrupts are ignored, as a hard NFS mount does. CONTROL_SOCKET is
-// a unix stream socket; one command a line (origin_clerk.h lists them), one line of answer.
+// Nothing is cached by the kernel (timeouts 0, direct I/O) unless it is told so, and every request
+// of the program under test arrives and is counted. Interrupts are ignored, as a hard NFS mount
+// does. CONTROL_SOCKET is a unix stream socket; one command a line (origin_clerk.h lists them), one
+// line of answer.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +80,8 @@ struct Origin {
   int folder = -1;
   OriginClerk clerk;
   Names names;
+
+  double KeptSeconds() const { return clerk.MayBeCached() ? 3600 : 0; }
 };
 Origin* origin(fuse_req_t req) { return static_cast<Origin*>(fuse_req_userdata(req)); }
 
@@ -86,7 +89,7 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
   Origin* const o = origin(req);
   std::string const folder = o->names.Path(parent);
   std::string const path = folder == "." ? name : folder + "/" + name;
-  o->clerk.Submit(RequestKind::kLookup, path, 0, [=, name = std::string(name)] {
+  o->clerk.Submit(RequestKind::kLookup, path, {}, [=, name = std::string(name)] {
     fuse_entry_param entry = {};
     int const absence = o->clerk.Absence();
     if (absence != 0 || fstatat(o->folder, path.c_str(), &entry.attr, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -94,6 +97,7 @@ void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
       return;
     }
     entry.ino = o->names.Remember(parent, name);
+    entry.attr_timeout = entry.entry_timeout = o->KeptSeconds();
     fuse_reply_entry(req, &entry);
   });
 }
@@ -111,13 +115,13 @@ void ForgetMany(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
 void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(RequestKind::kGetattr, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kGetattr, path, {}, [=] {
     struct stat attr;
     int const absence = o->clerk.Absence();
     if (absence != 0 || fstatat(o->folder, path.c_str(), &attr, AT_SYMLINK_NOFOLLOW) != 0) {
       fuse_reply_err(req, absence != 0 ? absence : errno);
     } else {
-      fuse_reply_attr(req, &attr, 0);
+      fuse_reply_attr(req, &attr, o->KeptSeconds());
     }
   });
 }
@@ -125,7 +129,7 @@ void Getattr(fuse_req_t req, fuse_ino_t node, fuse_file_info*) {
 void Readlink(fuse_req_t req, fuse_ino_t node) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(RequestKind::kReadlink, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kReadlink, path, {}, [=] {
     char target[4097];
     int const absence = o->clerk.Absence();
     ssize_t const size =
@@ -167,7 +171,7 @@ void Readdir(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, fuse_fi
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
   auto* const listing = reinterpret_cast<Listing*>(static_cast<uintptr_t>(info->fh));
-  o->clerk.Submit(RequestKind::kReaddir, path, 0, [=] {
+  o->clerk.Submit(RequestKind::kReaddir, path, {}, [=] {
     int failure = o->clerk.Failure(path);
     if (failure == 0 && (!listing->read || offset == 0)) {
       *listing = Listing{.entries = {}, .read = true};
@@ -198,7 +202,7 @@ void Releasedir(fuse_req_t req, fuse_ino_t, fuse_file_info* info) {
 void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
-  o->clerk.Submit(RequestKind::kOpen, path, 0, [=, info = *info]() mutable {
+  o->clerk.Submit(RequestKind::kOpen, path, {}, [=, info = *info]() mutable {
     int const failure = o->clerk.Failure(path);
     int const fd =
         failure != 0 ? -1 : openat(o->folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -207,7 +211,8 @@ void Open(fuse_req_t req, fuse_ino_t node, fuse_file_info* info) {
       return;
     }
     info.fh = static_cast<uint64_t>(fd);
-    info.direct_io = 1;
+    info.direct_io = !o->clerk.MayBeCached();
+    info.keep_cache = o->clerk.MayBeCached();
     if (fuse_reply_open(req, &info) != 0) close(fd);
   });
 }
@@ -216,15 +221,15 @@ void Read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, fuse_file_
   Origin* const o = origin(req);
   std::string const path = o->names.Path(node);
   int const fd = static_cast<int>(info->fh);
-  o->clerk.Submit(RequestKind::kRead, path, size, [=] {
+  OriginClerk::ReadRange const range{static_cast<uint64_t>(offset), size};
+  o->clerk.Submit(RequestKind::kRead, path, range, [=] {
     struct stat attr = {};
     int const failure = o->clerk.Failure(path);
     if (failure != 0 || fstat(fd, &attr) != 0) {
       fuse_reply_err(req, failure != 0 ? failure : errno);
       return;
     }
-    uint64_t const granted = o->clerk.Granted(path, {static_cast<uint64_t>(offset), size},
-                                              static_cast<uint64_t>(attr.st_size));
+    uint64_t const granted = o->clerk.Granted(path, range, static_cast<uint64_t>(attr.st_size));
     std::unique_ptr<char[]> const bytes(new char[granted + 1]);
     ssize_t const got = pread(fd, bytes.get(), granted, offset);
     if (got < 0) {
