@@ -24,7 +24,7 @@ DiskCollector::Added DiskCollector::Add(const ChunkEntry& entry, std::span<const
   bool const is_full = filling != nullptr && !filling->entries.empty() &&
                        (filling->bytes.size() + bytes.size() > options_.bundle_bytes ||
                         filling->entries.size() >= options_.bundle_blocks);
-  if (is_twin || is_full) sealed_.push_back(std::move(filling));
+  if (is_twin || is_full) sealed_.push_back(std::exchange(filling, nullptr));
   if (filling == nullptr) {
     if (bundle_count_ >= options_.bundles_max) return Added::kFull;
     filling = std::make_unique<DiskBundle>();
@@ -63,7 +63,8 @@ void DiskCollector::Seal(base::TimePoint before) {
 
 void DiskCollector::SealFilling(base::TimePoint before) {
   for (std::unique_ptr<DiskBundle>& filling : filling_) {
-    if (filling != nullptr && filling->last_added <= before) sealed_.push_back(std::move(filling));
+    if (filling != nullptr && filling->last_added <= before)
+      sealed_.push_back(std::exchange(filling, nullptr));
   }
 }
 

@@ -52,7 +52,7 @@ class DiskCollector {
 
   enum class Added : uint8_t { kAdded, kKnown, kFull };
   // `entry` without offset; an extent above 0 tells a large file. kKnown: this version is here
-  // already; kFull: no buffer is free, and what is in the way is sealed.
+  // already; kFull: there is no room; what is being filled in its way is sealed.
   Added Add(const ChunkEntry& entry, std::span<const std::byte> bytes, base::TimePoint now);
 
   // Copies a block's bytes; false when it is not here or not of this length.

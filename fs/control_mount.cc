@@ -231,7 +231,11 @@ class ControlOperations {
 ControlMount::ControlMount(std::vector<ControlFile> files)
     : files_(std::move(files)), mounted_at_(NowOnTheWall()) {}
 
-ControlMount::~ControlMount() = default;
+// Before the session is let go: an answer that a control thread still holds may be the last to
+// share it, and no thread can wait for its own end.
+ControlMount::~ControlMount() {
+  if (session_ != nullptr) session_->Stop();
+}
 
 uint64_t ControlMount::AddOpened(Opened opened) {
   base::MutexLock lock(opened_mu_);

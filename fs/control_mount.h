@@ -36,7 +36,7 @@ class ControlMount {
 
   static base::Result<std::unique_ptr<ControlMount>> Mount(Options options,
                                                            std::vector<ControlFile> files);
-  ~ControlMount();
+  ~ControlMount();  // stops
 
   void Start(std::function<void()> on_end) { session_->Start(std::move(on_end)); }
   void Stop() { session_->Stop(); }

@@ -110,6 +110,16 @@ TEST_F(DiskCollectorTest, LargerBlocksTakeNoMoreThanTheBundlesWould) {
   EXPECT_EQ(Add(2, 0, 99000), Added::kAdded);
 }
 
+TEST_F(DiskCollectorTest, ASmallBlockInTheWayOfALargeOneIsSealed) {
+  EXPECT_EQ(Add(1, 0, 10), Added::kAdded);
+  EXPECT_EQ(Add(2, 0, 2995), Added::kFull);
+  ASSERT_EQ(collector_.SealedCount(), 1u);
+  EXPECT_EQ(Add(2, 0, 2995), Added::kFull);  // asked again, it makes no further bundles
+  EXPECT_EQ(collector_.SealedCount(), 1u);
+  collector_.Finish(collector_.TakeSealed());
+  EXPECT_EQ(Add(2, 0, 2995), Added::kAdded);
+}
+
 TEST_F(DiskCollectorTest, NeighbouringExtentsGoToDifferentBundles) {
   DiskCollector collector({.bundle_bytes = 1000, .bundles_max = 8, .lanes = 2});
   std::vector<std::byte> const bytes(400);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "tests/cache/disk_tier_fixture.h"
 
@@ -25,6 +26,18 @@ TEST_F(DiskTierTest, WhatIsNotYetWrittenIsReadAllTheSame) {
   Feed({2});
   EXPECT_EQ(Read({2}), 0);
   EXPECT_TRUE(Files().empty());
+}
+
+TEST_F(DiskTierTest, ABlockWithoutRoomHasWhatIsInItsWayWrittenAtOnce) {
+  options_.flush_after = std::chrono::hours(1);
+  options_.layout.chunk_bytes = kBlockBytes / 3;  // a bundle for each block, and room for one
+  Feed({2});
+  Feed({3});
+  auto const end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (tier().Usage().blocks < 1 && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
+  EXPECT_EQ(tier().Usage().blocks, 1u);
+  EXPECT_EQ(Read({2}), 0);
 }
 
 TEST_F(DiskTierTest, SurvivesARestart) {

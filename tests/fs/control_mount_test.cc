@@ -151,6 +151,38 @@ TEST_F(ControlMountTest, AConversationsErrnosAreTheWritersAndTheClosers) {
   EXPECT_EQ(truncate((dir_ / "command").c_str(), 0), 0);
 }
 
+// Holds the answer, on the thread that brought the question, until it is let go.
+class Holding final : public ControlConversation {
+ public:
+  Holding(std::promise<void>& asked, std::shared_future<void> go) : asked_(asked), go_(go) {}
+  int Write(std::string_view /*bytes*/) override { return 0; }
+  void TakeWrite(std::string_view /*bytes*/, ControlAnswer answer) override {
+    answer(0);
+    asked_.set_value();
+    go_.wait();
+  }
+  std::string Read() override { return ""; }
+
+ private:
+  std::promise<void>& asked_;
+  const std::shared_future<void> go_;
+};
+
+TEST_F(ControlMountTest, ItsEndWaitsForAThreadThatHoldsAnAnswer) {
+  std::promise<void> asked, go;
+  auto mount = Mount({Conversing(
+      [&, held = go.get_future().share()] { return std::make_unique<Holding>(asked, held); })});
+  ASSERT_NE(mount, nullptr);
+  mount->Start([] {});
+  base::UniqueFd fd(open((dir_ / "command").c_str(), O_WRONLY));
+  ASSERT_EQ(write(fd.Get(), "x", 1), 1);
+  asked.get_future().wait();
+  auto ended = std::async(std::launch::async, [&] { mount.reset(); });
+  EXPECT_EQ(ended.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  go.set_value();
+  EXPECT_EQ(ended.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
 TEST_F(ControlMountTest, AConversationEndsWithItsHandleOrWithTheMount) {
   std::promise<std::string> closed, unmounted;
   std::vector<std::promise<std::string>*> endings{&unmounted, &closed};
