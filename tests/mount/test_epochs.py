@@ -141,7 +141,13 @@ class Epochs(mounting.MountTestCase):
             for path, weight in zip(paths, weights):
                 hints.write(f"importance {os.path.relpath(path, self.space.mnt)} {weight}\n")
         trainer = Trainer(self.space, self.space.mnt, epochs=6, weights=weights)
-        self.follow(trainer, 6)
+        misses = []
+        for epoch in range(6):
+            trainer.wait_epoch()
+            reads = self.mount.stats()["reads"]
+            misses.append(reads["samples"] - reads["memory"])
+            if epoch < 5:
+                trainer.go_on()
         jobs = self.mount.stats()["jobs"]
         self.assertEqual(1, len(jobs), jobs)
         # What the best set that never changes would hit.
@@ -151,8 +157,10 @@ class Epochs(mounting.MountTestCase):
             if room < size:
                 break
             room, best = room - size, best + weight / sum(weights)
-        print(f"the best set: {best:.3f}", file=sys.stderr)
-        self.assertGreaterEqual(self.steady_hits(jobs[0]), 0.95 * best)
+        # A sample drawn again at once the kernel may answer by itself: of all draws, what waited.
+        hits = 1 - (misses[-1] - misses[-4]) / (3 * COUNT)
+        print(f"hits {hits:.3f}, the best set {best:.3f}", file=sys.stderr)
+        self.assertGreaterEqual(hits, 0.97 * best)
 
 
 if __name__ == "__main__":
