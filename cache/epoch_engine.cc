@@ -159,7 +159,13 @@ void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePo
   uint64_t const version = view_.Version();
   if (version == 0 || (map_ == nullptr && !Renew(version))) return;  // at a later read
 
-  std::vector<BlockKey> const reads(evidence.begin(), evidence.end());
+  std::vector<BlockKey> reads(evidence.begin(), evidence.end());
+  // Of files that are gone, or have changed since, nobody has epochs.
+  std::erase_if(reads, [this](BlockKey read) { return !view_.PathOf(read.node); });
+  if (reads.size() < ShuffleDetector::kScoreMin) {
+    candidates_.erase(found);
+    return;
+  }
   std::string root = CommonFolder(reads);
   // Read alternately with what a job of the group reads: its scope was seen too small.
   if (JobReadsOf(group) >= candidate.job_reads_before + kAlternateCount) {

@@ -43,6 +43,11 @@ class EpochEngineTest : public ::testing::Test {
     std::shuffle(nodes.begin(), nodes.end(), dice_);
     return nodes;
   }
+  std::vector<uint32_t> SomeOf(uint32_t first, uint32_t count, uint32_t read_count) {
+    std::vector<uint32_t> nodes = Shuffled(first, count);
+    nodes.resize(read_count);
+    return nodes;
+  }
   void Read(uint32_t process, const std::vector<uint32_t>& nodes) {
     for (uint32_t const node : nodes) {
       ReadEvent const event{.reader = {.thread_id = process},
@@ -174,7 +179,7 @@ TEST_F(EpochEngineTest, ANinthJobTakesThePlaceOfTheOneIdleTheLongest) {
   uint32_t const first = dataset_.Add("train", kCount, kSize);
   for (uint32_t i = 0; i < 9; ++i) {
     processes_.Add(300 + i, 1, "/usr/bin/python3");
-    Read(300 + i, Shuffled(first, 200));
+    Read(300 + i, SomeOf(first, kCount, 200));
     clock_.Advance(std::chrono::milliseconds(10));
   }
   std::vector<JobReport> const jobs = engine_->Jobs();
@@ -187,7 +192,7 @@ TEST_F(EpochEngineTest, OnlyTheNewestJobsAreTold) {
   uint32_t const first = dataset_.Add("train", kCount, kSize);
   for (uint32_t i = 0; i < 40; ++i) {
     processes_.Add(300 + i, 1, "/usr/bin/python3");
-    Read(300 + i, Shuffled(first, 200));
+    Read(300 + i, SomeOf(first, kCount, 200));
     processes_.facts.erase(300 + i);
     Wait(seconds(2));
   }
