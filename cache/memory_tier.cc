@@ -62,6 +62,7 @@ class MemoryTier::Impl {
 
  private:
   class MayGoFilter;
+  enum class Towards : uint8_t { kEnd, kBeginning };
   static constexpr uint32_t kUnlisted = uint32_t{1} << 31;
 
   std::byte* BytesOf(const Slot& slot) const REQUIRES(mu_) {
@@ -70,6 +71,8 @@ class MemoryTier::Impl {
   Leased AddLease(SlotIndex slot) REQUIRES(mu_);
   bool MakeRoom(uint64_t size_bytes, RoomRule rule) REQUIRES(mu_);
   bool MoveTogether(uint64_t size_bytes) REQUIRES(mu_);
+  std::optional<uint64_t> MovedBytes(SlotAllocator::BlockId hole, uint64_t size_bytes,
+                                     Towards towards) REQUIRES(mu_);
   bool EvictStretch(uint64_t size_bytes) REQUIRES(mu_);
   void Evict(SlotIndex slot) REQUIRES(mu_);
   void Unpublish(SlotIndex slot) REQUIRES(mu_);
@@ -189,23 +192,46 @@ bool MemoryTier::Impl::MakeRoom(uint64_t size_bytes, RoomRule rule) {
   return true;
 }
 
-// Slides the largest free piece over its neighbours, which move down, until it has taken in so many
-// others that a block of `size_bytes` fits. That costs a copy and spares what some job will read.
+// Slides the largest free piece over its neighbours, which change places with it, until it has
+// taken in so many others that a block of `size_bytes` fits: to the side where that moves less.
+// That costs a copy and spares what some job will read.
 bool MemoryTier::Impl::MoveTogether(uint64_t size_bytes) {
-  constexpr uint64_t kMovedBytesMax = 512u << 10;  // about 50 µs under mu_
-  MayGoFilter const may_go(slots_);                // leased ones stay where they are
   auto hole = allocator_.LargestFree();
-  for (uint64_t moved_bytes = 0;
-       hole != SlotAllocator::BlockId{} && !allocator_.Fits(size_bytes);) {
-    auto const block = allocator_.After(hole);
-    if (block == SlotAllocator::BlockId{} || !may_go.MayGo(allocator_.OwnerOf(block))) return false;
-    moved_bytes += allocator_.SizeOf(block);
-    if (moved_bytes > kMovedBytesMax) return false;
+  if (hole == SlotAllocator::BlockId{}) return false;
+  auto const to_end = MovedBytes(hole, size_bytes, Towards::kEnd);
+  auto const to_beginning = MovedBytes(hole, size_bytes, Towards::kBeginning);
+  if (!to_end && !to_beginning) return false;
+  bool const goes_to_end = to_end && (!to_beginning || *to_end <= *to_beginning);
+  while (allocator_.SizeOf(hole) < size_bytes) {
+    auto const block = goes_to_end ? allocator_.After(hole) : allocator_.Before(hole);
     const Slot& slot = slots_[allocator_.OwnerOf(block)];
-    std::memmove(arena_->data() + allocator_.OffsetOf(hole), BytesOf(slot), slot.size_bytes);
-    hole = allocator_.SlideDown(hole);
+    std::byte const* const from = BytesOf(slot);
+    hole = goes_to_end ? allocator_.SlideDown(hole) : allocator_.SlideUp(hole);
+    std::memmove(BytesOf(slot), from, slot.size_bytes);
   }
   return allocator_.Fits(size_bytes);
+}
+
+// Of the blocks that must change places with `hole` until it is large enough. None: too many, or
+// one of them is leased, so must stay.
+std::optional<uint64_t> MemoryTier::Impl::MovedBytes(SlotAllocator::BlockId hole,
+                                                     uint64_t size_bytes, Towards towards) {
+  constexpr uint64_t kMovedBytesMax = 512u << 10;  // about 50 µs under mu_
+  MayGoFilter const may_go(slots_);
+  uint64_t free_bytes = allocator_.SizeOf(hole), moved_bytes = 0;
+  for (auto block = hole; free_bytes < size_bytes;) {
+    block = towards == Towards::kEnd ? allocator_.After(block) : allocator_.Before(block);
+    if (block == SlotAllocator::BlockId{}) return std::nullopt;
+    uint64_t const block_bytes = allocator_.SizeOf(block);
+    if (allocator_.IsFree(block)) {
+      free_bytes += block_bytes;
+      continue;
+    }
+    moved_bytes += block_bytes;
+    if (moved_bytes > kMovedBytesMax || !may_go.MayGo(allocator_.OwnerOf(block)))
+      return std::nullopt;
+  }
+  return moved_bytes;
 }
 
 // Evicts the cheapest stretch around one of the policy's next victims.

@@ -79,24 +79,48 @@ bool SlotAllocator::Fits(uint64_t size_bytes) const {
   return size_bytes <= arena_bytes() && FindFree(RoundUp(size_bytes) / kGranuleBytes) != 0;
 }
 
+// `block` and its neighbour behind it change places. Neither is in a list of free ones.
+void SlotAllocator::SwapWithAfter(uint32_t block) {
+  uint32_t const moved = blocks_[block].after;
+  uint64_t const offset = OffsetGranules(block);
+  uint64_t const moved_size = SizeGranules(moved);
+  uint32_t const before = blocks_[block].before, after = blocks_[moved].after;
+  blocks_[before].after = moved;
+  blocks_[after].before = block;
+  blocks_[moved].before = before;
+  blocks_[moved].after = block;
+  blocks_[moved].offset_and_free = offset;
+  blocks_[block].before = moved;
+  blocks_[block].after = after;
+  blocks_[block].offset_and_free = offset + moved_size;
+}
+
 SlotAllocator::BlockId SlotAllocator::SlideDown(BlockId free_block) {
-  uint32_t const hole = free_block.value, block = blocks_[hole].after;
-  STOKEFS_CHECK(hole != 0 && block != 0 && IsFree({hole}) && !IsFree({block}));
-  uint64_t const offset = OffsetGranules(hole);
-  uint64_t const size = SizeGranules(block);
+  uint32_t const hole = free_block.value;
+  STOKEFS_CHECK(hole != 0 && IsFree(free_block));
+  STOKEFS_CHECK(blocks_[hole].after != 0 && !IsFree({blocks_[hole].after}));
   UnlinkFree(hole);  // while its size is what its class says
-  uint32_t const before = blocks_[hole].before, after = blocks_[block].after;
-  blocks_[before].after = block;
-  blocks_[after].before = hole;
-  blocks_[block].before = before;
-  blocks_[block].after = hole;
-  blocks_[block].offset_and_free = offset;
-  blocks_[hole].before = block;
-  blocks_[hole].after = after;
-  blocks_[hole].offset_and_free = offset + size;
+  SwapWithAfter(hole);
+  uint32_t const after = blocks_[hole].after;
   if (IsFree({after})) {
     UnlinkFree(after);
     Forget(after);
+  }
+  PushFree(hole);
+  return {hole};
+}
+
+SlotAllocator::BlockId SlotAllocator::SlideUp(BlockId free_block) {
+  uint32_t hole = free_block.value;
+  uint32_t const block = blocks_[hole].before;
+  STOKEFS_CHECK(hole != 0 && IsFree(free_block) && block != 0 && !IsFree({block}));
+  UnlinkFree(hole);
+  SwapWithAfter(block);
+  uint32_t const before = blocks_[hole].before;
+  if (IsFree({before})) {
+    UnlinkFree(before);
+    Forget(hole);
+    hole = before;
   }
   PushFree(hole);
   return {hole};

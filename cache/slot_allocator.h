@@ -45,6 +45,8 @@ class SlotAllocator {
   // Swaps a free block with the taken one behind it, whose bytes the caller moves down by the free
   // one's size. Returns the free block, which has taken in what is free behind it.
   BlockId SlideDown(BlockId free_block);
+  // The same with the taken block before it, whose bytes the caller moves up.
+  BlockId SlideUp(BlockId free_block);
   // A free block of the largest class that has any; none when all is taken.
   BlockId LargestFree() const;
 
@@ -101,6 +103,7 @@ class SlotAllocator {
   void PushFree(uint32_t block);
   void UnlinkFree(uint32_t block);
   uint32_t NewBlock();
+  void SwapWithAfter(uint32_t block);
   void Forget(uint32_t block);  // removes `block` from the order of the arena
 
   const uint64_t arena_granules_;

@@ -69,6 +69,40 @@ TEST(SlotAllocator, APieceThatSlidesTakesInTheNextOne) {
   EXPECT_EQ(allocator.OffsetOf(*d), 48u);
 }
 
+// Moved up and down at random, blocks tile the arena, in their order, each as large as before.
+TEST(SlotAllocator, SlidingMovesNothingButTheFreePieces) {
+  std::mt19937 dice(3);
+  SlotAllocator allocator(1 << 16);
+  std::vector<BlockId> taken;
+  std::map<uint32_t, uint64_t> sizes;
+  for (uint32_t i = 0; i < 100; ++i) {
+    taken.push_back(*allocator.Allocate(100 + dice() % 500, {i}));
+    sizes[taken.back().value] = allocator.SizeOf(taken.back());
+  }
+  for (size_t i = 90; i > 0; i -= 10) {
+    allocator.Free(taken[i]);
+    taken.erase(taken.begin() + static_cast<ptrdiff_t>(i));
+  }
+  uint64_t const used_bytes = allocator.used_bytes();
+  for (int i = 0; i < 2000; ++i) {
+    BlockId const near = taken[dice() % taken.size()];
+    BlockId const before = allocator.Before(near), after = allocator.After(near);
+    if (before != BlockId{} && allocator.IsFree(before)) {
+      allocator.SlideDown(before);
+    } else if (after != BlockId{} && allocator.IsFree(after)) {
+      allocator.SlideUp(after);
+    }
+    allocator.CheckConsistency();
+  }
+  EXPECT_EQ(allocator.used_bytes(), used_bytes);
+  uint64_t offset = 0;
+  for (BlockId const block : taken) {
+    EXPECT_EQ(allocator.SizeOf(block), sizes[block.value]);
+    EXPECT_GE(allocator.OffsetOf(block), offset);
+    offset = allocator.OffsetOf(block) + allocator.SizeOf(block);
+  }
+}
+
 TEST(SlotAllocator, AddressesArenasOfManyTerabytes) {
   constexpr uint64_t kArena = uint64_t{64} << 40;
   SlotAllocator allocator(kArena);

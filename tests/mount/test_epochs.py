@@ -110,7 +110,8 @@ class Epochs(mounting.MountTestCase):
                    "a third of an epoch")
         os.killpg(first.process.pid, signal.SIGKILL)  # its workers too
         first.process.wait()
-        self.follow(Trainer(self.space, self.space.mnt, epochs=4, seed=2), 4)
+        # That the first one is gone is seen after a second: not before its second epoch here.
+        self.follow(Trainer(self.space, self.space.mnt, epochs=5, seed=2), 5)
         wait_until(lambda: [job["active"] for job in self.mount.stats()["jobs"]] == [False, True],
                    10, "the end of the first job")
         last = self.mount.stats()["jobs"][1]

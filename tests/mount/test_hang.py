@@ -83,8 +83,10 @@ class Hang(mounting.MountTestCase):
         return time.perf_counter() - start
 
     def start_readers(self, paths):
+        # In a session of its own: none that reads together with this process, which may well be
+        # taken for a training run, so that what it is to read next would be fetched ahead.
         process = self.space.start([sys.executable, "-c", READERS], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE)
+                                   stdout=subprocess.PIPE, start_new_session=True)
         process.stdin.write("\n".join(paths).encode())
         process.stdin.close()
         return process
