@@ -13,6 +13,7 @@ import disk_case  # noqa: E402
 import mounting  # noqa: E402
 from disk_case import MIB, cold_read  # noqa: E402
 from mounting import limit, wait_until  # noqa: E402
+from trainer import WORKERS, Trainer  # noqa: E402
 
 DEADLINE = limit(2)
 
@@ -75,6 +76,18 @@ class Away(OriginCase):
               file=sys.stderr)
         if mounting.SLOWNESS == 1:
             self.assertGreater(ratio, 0.5)
+
+    def test_a_job_whose_prefetches_hang_slows_nothing_that_is_cached(self):
+        self.fresh += self.fill(600, folder="more")
+        mount = self.warm_mount(deadline=limit(30), memory="8MiB")
+        trainer = Trainer(self.space, self.space.mnt, epochs=2)
+        wait_until(lambda: mount.stats()["jobs"], 10, "a job")
+        wait_until(lambda: mount.stats()["reads"]["prefetched"] > 20, 10, "prefetches")
+        self.slow().command("hang", "*")
+        wait_until(lambda: mount.stats()["parked_count"] >= WORKERS, 10, "stuck workers")
+        self.check_served(seconds=3, rounds=4)
+        self.slow().command("release")
+        trainer.wait_epoch()
 
     def test_served_while_it_hangs_and_after_a_deadline(self):
         self.warm_mount()
