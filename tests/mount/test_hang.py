@@ -51,7 +51,7 @@ class Hang(mounting.MountTestCase):
             write_file(os.path.join(self.space.source, "warm", f"{index}"),
                        mounting.pattern(SIZE, index))
         for index in range(COLD):
-            write_file(os.path.join(self.space.source, "cold", f"{index}"),
+            write_file(os.path.join(self.space.source, "cold", f"{index:04}"),
                        mounting.pattern(SIZE, -index))
         write_file(os.path.join(self.space.source, "large"), mounting.pattern(5 << 20, "large"))
         write_file(os.path.join(self.space.source, "unlisted", "file"), b"content")
@@ -67,10 +67,11 @@ class Hang(mounting.MountTestCase):
         return os.path.join(self.space.mnt, *names)
 
     def cold_paths(self, count):
-        """Files that nobody has read yet, far apart in a listing: else they would be fetched ahead."""
+        """Files that nobody has read yet, nor will be fetched ahead: too far apart in a listing for
+        somebody who reads it, and in too good an order for somebody who shuffles it."""
         first, self.next_cold = self.next_cold, self.next_cold + count
         self.assertLessEqual(self.next_cold, COLD)
-        return [self.at("cold", str(index * 7 % COLD)) for index in range(first, first + count)]
+        return [self.at("cold", f"{index * 7 % COLD:04}") for index in range(first, first + count)]
 
     def read_warm(self, order):
         """Seconds that whole reads of these warm files take."""
@@ -199,7 +200,7 @@ class Hang(mounting.MountTestCase):
                             for number, _ in got), sorted({number for number, _ in got}))
         self.assertEqual(0, mount.stats()["parked_count"])
         self.origin.command("release")
-        wait_until(lambda: self.timed(read_file, self.at("cold", "0"))[0] == 0, 10, "the recovery")
+        wait_until(lambda: self.timed(read_file, self.at("cold", "0000"))[0] == 0, 10, "the recovery")
 
     def test_an_unlisted_folder_times_out_and_others_are_listed(self):
         self.origin.command("hang_contents", "unlisted")
@@ -211,7 +212,7 @@ class Hang(mounting.MountTestCase):
         number, seconds = self.timed(os.stat, self.at("unlisted", "file"))
         self.assertEqual(errno.ETIMEDOUT, number)
         self.assertLess(seconds, DEADLINE + LATE)
-        self.assertEqual(SIZE, len(read_file(self.at("cold", "1"))))
+        self.assertEqual(SIZE, len(read_file(self.at("cold", "0001"))))
         self.origin.command("release")
         wait_until(lambda: self.timed(os.listdir, self.at("unlisted"))[0] == 0, 10, "the recovery")
         self.assertEqual(b"content", read_file(self.at("unlisted", "file")))
@@ -224,8 +225,8 @@ class Hang(mounting.MountTestCase):
         mount.wait_scanned()
         self.assertEqual(["file"], os.listdir(self.at("unlisted")))
         self.assertEqual(COLD, len(os.listdir(self.at("cold"))))
-        self.assertEqual(SIZE, os.stat(self.at("cold", "7")).st_size)
-        self.assert_timed_out(*self.timed(read_file, self.at("cold", "7")))
+        self.assertEqual(SIZE, os.stat(self.at("cold", "0007")).st_size)
+        self.assert_timed_out(*self.timed(read_file, self.at("cold", "0007")))
 
     def check_ends(self, end, mount):
         start = time.monotonic()
@@ -338,7 +339,7 @@ class Hang(mounting.MountTestCase):
     def test_a_slow_origin_is_waited_for_and_asked_once(self):
         self.origin.command("delay_us", 100_000)
         mount = self.mount(deadline=limit(30))
-        process = self.start_readers([self.at("cold", "0")] * 20 + [self.at("large")])
+        process = self.start_readers([self.at("cold", "0000")] * 20 + [self.at("large")])
         self.assertEqual([0] * 21, [number for number, _ in self.results(process, 20)])
         self.assertEqual(1, self.origin.opened("cold/0"))
         self.assertEqual(1 + 5, mount.stats()["origin"]["reads"])
