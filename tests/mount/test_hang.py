@@ -19,6 +19,7 @@ STUCK = 64
 DEADLINE = limit(2)
 LATE = limit(1)  # how much after its deadline a read must have failed
 WARM, COLD, SIZE = 400, 1500, 16 << 10
+ROUNDS = 6
 
 # Reads each file whose path comes on stdin, one thread a file; prints "PATH ERRNO SECONDS" each.
 READERS = """
@@ -50,8 +51,11 @@ class Hang(mounting.MountTestCase):
         for index in range(WARM):
             write_file(os.path.join(self.space.source, "warm", f"{index}"),
                        mounting.pattern(SIZE, index))
+        for index in range(ROUNDS * STUCK):
+            write_file(os.path.join(self.space.source, f"stuck{index // STUCK}", f"{index}"),
+                       mounting.pattern(SIZE, ~index))
         for index in range(COLD):
-            write_file(os.path.join(self.space.source, "cold", f"{index:04}"),
+            write_file(os.path.join(self.space.source, "cold", f"{index}"),
                        mounting.pattern(SIZE, -index))
         write_file(os.path.join(self.space.source, "large"), mounting.pattern(5 << 20, "large"))
         write_file(os.path.join(self.space.source, "unlisted", "file"), b"content")
@@ -67,11 +71,10 @@ class Hang(mounting.MountTestCase):
         return os.path.join(self.space.mnt, *names)
 
     def cold_paths(self, count):
-        """Files that nobody has read yet, nor will be fetched ahead: too far apart in a listing for
-        somebody who reads it, and in too good an order for somebody who shuffles it."""
+        """Files that nobody has read yet, far apart in a listing: else they would be fetched ahead."""
         first, self.next_cold = self.next_cold, self.next_cold + count
         self.assertLessEqual(self.next_cold, COLD)
-        return [self.at("cold", f"{index * 7 % COLD:04}") for index in range(first, first + count)]
+        return [self.at("cold", str(index * 7 % COLD)) for index in range(first, first + count)]
 
     def read_warm(self, order):
         """Seconds that whole reads of these warm files take."""
@@ -84,18 +87,24 @@ class Hang(mounting.MountTestCase):
         return time.perf_counter() - start
 
     def start_readers(self, paths):
-        # In a session of its own: none that reads together with this process, which may well be
-        # taken for a training run, so that what it is to read next would be fetched ahead.
         process = self.space.start([sys.executable, "-c", READERS], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, start_new_session=True)
+                                   stdout=subprocess.PIPE)
         process.stdin.write("\n".join(paths).encode())
         process.stdin.close()
         return process
 
-    def start_stuck(self, mount, count=STUCK):
-        process = self.start_readers(self.cold_paths(count))
-        wait_until(lambda: mount.stats()["parked_count"] >= count, 10, f"{count} parked reads")
+    def start_stuck(self, mount, paths):
+        process = self.start_readers(paths)
+        wait_until(lambda: mount.stats()["parked_count"] >= len(paths), 10,
+                   f"{len(paths)} parked reads")
         return process
+
+    def stuck_paths(self, turn):
+        """All files of a folder, the last one first: neither there nor in what follows it in a
+        listing is anything left that would be fetched ahead for whoever reads some of them."""
+        folder = f"stuck{ROUNDS - 1 - turn}"
+        return [self.at(folder, name)
+                for name in os.listdir(os.path.join(self.space.source, folder))]
 
     def results(self, process, seconds):
         """[(errno, seconds)] of all readers, which must all end within limit(seconds)."""
@@ -135,11 +144,11 @@ class Hang(mounting.MountTestCase):
         self.warm_up()
         rng, free, stuck = random.Random(1), [], []
         order = list(range(WARM)) * 4
-        for _ in range(6):
+        for turn in range(ROUNDS):
             rng.shuffle(order)
             free.append(self.read_warm(order))
             self.origin.command("hang", "*")
-            readers = self.start_stuck(mount)
+            readers = self.start_stuck(mount, self.stuck_paths(turn))
             before = mount.stats()["reads"]
             rng.shuffle(order)
             stuck.append(self.read_warm(order))
@@ -200,19 +209,19 @@ class Hang(mounting.MountTestCase):
                             for number, _ in got), sorted({number for number, _ in got}))
         self.assertEqual(0, mount.stats()["parked_count"])
         self.origin.command("release")
-        wait_until(lambda: self.timed(read_file, self.at("cold", "0000"))[0] == 0, 10, "the recovery")
+        wait_until(lambda: self.timed(read_file, self.at("cold", "0"))[0] == 0, 10, "the recovery")
 
     def test_an_unlisted_folder_times_out_and_others_are_listed(self):
         self.origin.command("hang_contents", "unlisted")
         self.space.mount("--origin-deadline", f"{round(DEADLINE)}s", source=self.origin.path)
-        self.assertEqual(["cold", "large", "unlisted", "warm"], os.listdir(self.space.mnt))
+        self.assertEqual(sorted(os.listdir(self.space.source)), os.listdir(self.space.mnt))
         self.assertEqual(COLD, len(os.listdir(self.at("cold"))))
         self.assert_timed_out(*self.timed(os.listdir, self.at("unlisted")))
         # The listing is overdue now: whoever asks for it again waits no second deadline.
         number, seconds = self.timed(os.stat, self.at("unlisted", "file"))
         self.assertEqual(errno.ETIMEDOUT, number)
         self.assertLess(seconds, DEADLINE + LATE)
-        self.assertEqual(SIZE, len(read_file(self.at("cold", "0001"))))
+        self.assertEqual(SIZE, len(read_file(self.at("cold", "1"))))
         self.origin.command("release")
         wait_until(lambda: self.timed(os.listdir, self.at("unlisted"))[0] == 0, 10, "the recovery")
         self.assertEqual(b"content", read_file(self.at("unlisted", "file")))
@@ -225,8 +234,8 @@ class Hang(mounting.MountTestCase):
         mount.wait_scanned()
         self.assertEqual(["file"], os.listdir(self.at("unlisted")))
         self.assertEqual(COLD, len(os.listdir(self.at("cold"))))
-        self.assertEqual(SIZE, os.stat(self.at("cold", "0007")).st_size)
-        self.assert_timed_out(*self.timed(read_file, self.at("cold", "0007")))
+        self.assertEqual(SIZE, os.stat(self.at("cold", "7")).st_size)
+        self.assert_timed_out(*self.timed(read_file, self.at("cold", "7")))
 
     def check_ends(self, end, mount):
         start = time.monotonic()
@@ -254,7 +263,7 @@ class Hang(mounting.MountTestCase):
                 hang()
                 # A lazy unmount leaves the open files alone, so their readers have to end first.
                 lazy = name.endswith("-z")
-                readers = None if lazy else self.start_stuck(mount)
+                readers = None if lazy else self.start_stuck(mount, self.cold_paths(STUCK))
                 self.check_ends(lambda: end(mount), mount)
                 if readers:
                     for number, _ in self.results(readers, 5):
@@ -278,7 +287,7 @@ class Hang(mounting.MountTestCase):
     def test_a_stuck_reader_can_be_killed(self):
         mount = self.mount(deadline=limit(10))
         self.origin.command("hang", "*")
-        readers = self.start_stuck(mount)
+        readers = self.start_stuck(mount, self.cold_paths(STUCK))
         readers.kill()
         readers.wait(limit(3))
         readers.stdout.close()
@@ -296,7 +305,7 @@ class Hang(mounting.MountTestCase):
     def test_fsctl_answers_and_shows_what_is_parked(self):
         mount = self.mount(deadline=limit(60))
         self.origin.command("hang", "*")
-        readers = self.start_stuck(mount)
+        readers = self.start_stuck(mount, self.cold_paths(STUCK))
         finished = mount.fsctl("stats", seconds=2)
         self.assertEqual(mounting.DONE, finished.status, str(finished))
         self.assertRegex(finished.out, r"(?i)parked|waiting|stuck")
@@ -339,7 +348,7 @@ class Hang(mounting.MountTestCase):
     def test_a_slow_origin_is_waited_for_and_asked_once(self):
         self.origin.command("delay_us", 100_000)
         mount = self.mount(deadline=limit(30))
-        process = self.start_readers([self.at("cold", "0000")] * 20 + [self.at("large")])
+        process = self.start_readers([self.at("cold", "0")] * 20 + [self.at("large")])
         self.assertEqual([0] * 21, [number for number, _ in self.results(process, 20)])
         self.assertEqual(1, self.origin.opened("cold/0"))
         self.assertEqual(1 + 5, mount.stats()["origin"]["reads"])

@@ -231,7 +231,8 @@ class Packed(mounting.MountTestCase):
         good = read_file(manifest)
         write_file(manifest, good[:8] + b"\x02" + good[9:])
         self.assert_refused(self.try_mount(), "version 2")
-        for damaged in (b"", good[:-1], good[:20] + b"?" + good[21:], b"?" * 5000):
+        for damaged in (b"", good[:-1], good[:20] + bytes([good[20] ^ 1]) + good[21:],
+                        b"?" * 5000):
             write_file(manifest, damaged)
             finished = self.try_mount()
             self.assertEqual(mounting.FAILED, finished.status, str(finished))
