@@ -25,7 +25,8 @@ SeedFilter FilterFor(uint32_t reader_count, uint32_t sample_count) {
 void Search(benchmark::State& state, const SeedKernel& kernel) {
   constexpr uint64_t kSlice = uint64_t{1} << 20;
   auto const readers = static_cast<uint32_t>(state.range(0));
-  SeedSearch search(FilterFor(readers, 60'000), kernel);
+  SeedScanner scanner(kernel);
+  SeedSearch search(FilterFor(readers, 60'000), scanner);
   std::vector<uint32_t> passed;
   for (auto _ : state) {
     search.Step(kSlice, passed);
