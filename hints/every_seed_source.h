@@ -3,8 +3,8 @@
 // Two passes. kOneRank: the first batch of a job of one rank, at output 0 or 2, read by any of the
 // readers. kRanks: at output 0, the first reader's first read is the first entry of one of 64
 // ranks; needs sample_count well above 64, else too much passes. What passes the SIMD filter is
-// tested as opening_tester.h does. About 70 s of a core each with AVX2, less than a second of a GPU
-// (docs/RECOGNITION.md).
+// tested as opening_tester.h does. With AVX2 about 70 s of a core for kOneRank, three times that
+// for kRanks, whose 64 outputs are all made and tested; a GPU: docs/RECOGNITION.md.
 #pragma once
 
 #include <optional>

@@ -12,7 +12,8 @@ namespace {
 
 using testing::FakeSeedAccelerator;
 
-constexpr SeedSearch::Range kSomeSeeds{10'000 * kSeedKernelStep, 10'400 * kSeedKernelStep};
+constexpr SeedSearch::Range kSomeSeeds{uint64_t{10'000} * kSeedKernelStep,
+                                       uint64_t{10'400} * kSeedKernelStep};
 
 std::vector<uint32_t> Search(SeedScanner& scanner) {
   SeedSearch search(SeedFilter({{{2, 17, 1'000}}, {{0, 5, 600}}}), scanner, kSomeSeeds);
