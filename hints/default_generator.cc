@@ -85,21 +85,20 @@ std::vector<GeneratorPosition> PositionsIn(uint32_t seed, uint32_t sampler_seed)
   return positions;
 }
 
-DefaultGeneratorSearch::DefaultGeneratorSearch(uint32_t sampler_seed, const SeedKernel& kernel,
+DefaultGeneratorSearch::DefaultGeneratorSearch(uint32_t sampler_seed, SeedScanner& scanner,
                                                SeedSearch::Range seeds)
     : sampler_seed_(sampler_seed),
       scan_(sampler_seed, GeneratorScan::LikelySeeds(), GeneratorScan::kOutputsMax),
-      search_(DefaultGeneratorFilter(sampler_seed), kernel, seeds) {}
+      search_(DefaultGeneratorFilter(sampler_seed), scanner, seeds) {}
 
 bool DefaultGeneratorSearch::Step(std::vector<GeneratorPosition>& found) {
   constexpr uint64_t kOutputsAStep = 8'000'000;
-  constexpr uint64_t kSeedsAStep = uint64_t{1} << 18;
   if (!scanned_) {
     scanned_ = !scan_.Step(kOutputsAStep, found);
     return true;
   }
   std::vector<uint32_t> passed;
-  search_.Step(kSeedsAStep, passed);
+  search_.Step(passed);
   for (uint32_t const seed : passed) {
     for (auto const& position : PositionsIn(seed, sampler_seed_)) {
       // The scan has been at the likely seeds.

@@ -65,8 +65,8 @@ std::vector<GeneratorPosition> PositionsIn(uint32_t seed, uint32_t sampler_seed)
 // Both searches for one sampler seed, the scan first. Not thread-safe.
 class DefaultGeneratorSearch {
  public:
-  DefaultGeneratorSearch(uint32_t sampler_seed, const SeedKernel& kernel, SeedSearch::Range seeds);
-  // About 10 ms of a core. Appends what is found; false when nothing is left to look at.
+  DefaultGeneratorSearch(uint32_t sampler_seed, SeedScanner& scanner, SeedSearch::Range seeds);
+  // About 10 ms. Appends what is found; false when nothing is left to look at.
   bool Step(std::vector<GeneratorPosition>& found);
 
  private:

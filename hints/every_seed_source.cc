@@ -61,14 +61,14 @@ Groups RankGroups(uint32_t sample_count, std::span<const Opening> openings) {
 }  // namespace
 
 EverySeedSource::EverySeedSource(uint32_t sample_count, std::span<const Opening> openings,
-                                 Pass pass, const SeedKernel& kernel, SeedSearch::Range seeds)
+                                 Pass pass, SeedScanner& scanner, SeedSearch::Range seeds)
     : sample_count_(sample_count),
       pass_(pass),
       tester_(sample_count, FirstOf(openings, pass == Pass::kOneRank ? kReaderMax : 1), {}) {
   auto const usable = FirstOf(openings, kReaderMax);
   auto const groups = pass == Pass::kOneRank ? OneRankGroups(sample_count, usable)
                                              : RankGroups(sample_count, usable);
-  if (!groups.empty()) search_.emplace(SeedFilter(groups), kernel, seeds);
+  if (!groups.empty()) search_.emplace(SeedFilter(groups), scanner, seeds);
 }
 
 std::string_view EverySeedSource::Name() const {
@@ -95,11 +95,15 @@ void EverySeedSource::Look(uint32_t seed, std::vector<Candidate>& found) {
 }
 
 bool EverySeedSource::Step(std::vector<Candidate>& found) {
-  if (!search_ || search_->Done()) return false;
-  passed_.clear();
-  search_->Step(kSeedsAStep, passed_);
-  for (uint32_t const seed : passed_) Look(seed, found);
-  return !search_->Done();
+  if (!search_) return false;
+  if (looked_ == passed_.size() && !search_->Done()) {
+    passed_.clear();
+    looked_ = 0;
+    search_->Step(passed_);
+  }
+  size_t const stop = std::min(passed_.size(), looked_ + kLooksAStep);
+  while (looked_ < stop) Look(passed_[looked_++], found);
+  return looked_ < passed_.size() || !search_->Done();
 }
 
 }  // namespace stokefs::hints

@@ -3,8 +3,8 @@
 // Two passes. kOneRank: the first batch of a job of one rank, at output 0 or 2, read by any of the
 // readers. kRanks: at output 0, the first reader's first read is the first entry of one of 64
 // ranks; needs sample_count well above 64, else too much passes. What passes the SIMD filter is
-// tested as opening_tester.h does. About 70 s of a core each with AVX2 (measured; see
-// docs/RECOGNITION.md).
+// tested as opening_tester.h does. With AVX2 about 70 s of a core for kOneRank, three times that
+// for kRanks, whose 64 outputs are all made and tested; a GPU: docs/RECOGNITION.md.
 #pragma once
 
 #include <optional>
@@ -23,10 +23,11 @@ class EverySeedSource final : public CandidateSource {
   static constexpr uint32_t kReaderMax =
       16;  // by their first read: one of them has the first batch
   static constexpr uint32_t kRankMax = 64;
-  static constexpr uint64_t kSeedsAStep = uint64_t{1} << 18;
+  // About 10 ms. A GPU's slice may let more pass than that: they wait for the next steps.
+  static constexpr size_t kLooksAStep = 4'096;
 
   EverySeedSource(uint32_t sample_count, std::span<const Opening> openings, Pass pass,
-                  const SeedKernel& kernel, SeedSearch::Range seeds);
+                  SeedScanner& scanner, SeedSearch::Range seeds);
 
   std::string_view Name() const override;
   bool Step(std::vector<Candidate>& found) override;
@@ -40,6 +41,7 @@ class EverySeedSource final : public CandidateSource {
   OpeningTester tester_;
   std::optional<SeedSearch> search_;  // none: nothing to look for
   std::vector<uint32_t> passed_;
+  size_t looked_ = 0;  // at so many of passed_
   std::vector<uint32_t> worlds_;
 };
 

@@ -19,7 +19,7 @@ constexpr uint64_t kEpochsBack = 1000;  // an order known longer ago than this t
 Recogniser::Recogniser(Options options)
     : sample_count_(options.sample_count),
       effort_(options.effort),
-      kernel_(options.kernel != nullptr ? *options.kernel : SeedKernels().front()),
+      scanner_(SeedKernels().front(), options.accelerator),
       seeds_(options.seeds) {}
 
 Recogniser::~Recogniser() = default;
@@ -186,11 +186,11 @@ bool Recogniser::StartFullSearch() {
   full_->openings.assign(reads_.Openings().begin(), reads_.Openings().end());
   auto const add = [&](auto source) { full_->sources.push_back(std::move(source)); };
   add(std::make_unique<EverySeedSource>(sample_count_, full_->openings,
-                                        EverySeedSource::Pass::kOneRank, kernel_, seeds_));
+                                        EverySeedSource::Pass::kOneRank, scanner_, seeds_));
   add(std::make_unique<SmallSeedSource>(sample_count_, full_->openings,
                                         SmallSeedSource::Where::kAnyWorker));
   add(std::make_unique<EverySeedSource>(sample_count_, full_->openings,
-                                        EverySeedSource::Pass::kRanks, kernel_, seeds_));
+                                        EverySeedSource::Pass::kRanks, scanner_, seeds_));
   return true;
 }
 
@@ -309,7 +309,7 @@ void Recogniser::LearnRule(const Candidate& guess, uint64_t epoch) {
 void Recogniser::SearchDefaultGenerator(uint32_t sampler_seed) {
   if (effort_ != RecogniseEffort::kFull || default_searches_left_ == 0) return;
   --default_searches_left_;
-  default_search_.emplace(sampler_seed, kernel_, seeds_);
+  default_search_.emplace(sampler_seed, scanner_, seeds_);
   positions_.clear();
   positions_epoch_ = known_->epoch;
 }

@@ -43,8 +43,8 @@ class Recogniser {
   struct Options {
     uint32_t sample_count = 0;  // below kSampleCountMin nothing is ever recognised
     RecogniseEffort effort = RecogniseEffort::kFull;
-    const SeedKernel* kernel = nullptr;  // none: the fastest of this CPU
-    SeedSearch::Range seeds;             // searched by kFull; all, but for tests
+    SeedAccelerator* accelerator = nullptr;  // for kFull; outlives this. None: this CPU's fastest
+    SeedSearch::Range seeds;                 // searched by kFull; all, but for tests
   };
   explicit Recogniser(Options options);
   ~Recogniser();
@@ -73,6 +73,8 @@ class Recogniser {
 
   // Why the last plan was dropped; empty: none was.
   const std::string& WhyDropped() const { return why_dropped_; }
+  // Why the accelerator is used no more; empty: it is, or there was none.
+  const std::string& WhyOnCpu() const { return scanner_.WhyOnCpu(); }
   uint64_t Epoch() const { return epoch_; }
   uint64_t IgnoredCount() const { return ignored_count_; }
   uint64_t SliceCount() const { return slice_count_; }
@@ -108,7 +110,7 @@ class Recogniser {
 
   const uint32_t sample_count_;
   const RecogniseEffort effort_;
-  const SeedKernel& kernel_;
+  SeedScanner scanner_;
   const SeedSearch::Range seeds_;
 
   uint64_t epoch_ = 0;

@@ -32,6 +32,7 @@ SeedCondition MakeCondition(const OutputRemainder& wanted, uint32_t first_output
 
 SeedFilter::SeedFilter(const std::vector<std::vector<OutputRemainder>>& groups) {
   STOKEFS_CHECK(!groups.empty() && groups.size() <= kFilterGroupsMax && !groups[0].empty());
+  STOKEFS_CHECK(groups.size() * groups[0].size() <= kFilterConditionsMax);
   group_size_ = static_cast<uint32_t>(groups[0].size());
   uint32_t first = UINT32_MAX, last = 0;
   for (auto const& group : groups) {

@@ -15,8 +15,6 @@
 
 namespace stokefs::hints {
 
-inline constexpr uint32_t kFilterGroupsMax = 128;
-
 struct OutputRemainder {
   uint32_t output = 0;
   uint32_t remainder = 0;
@@ -25,8 +23,9 @@ struct OutputRemainder {
 
 class SeedFilter {
  public:
-  // All groups have the same number of conditions, at least 1, at most kFilterGroupsMax groups, and
-  // all outputs lie within kFilterWindowMax of each other, the last below 227 (of the first block).
+  // All groups have the same number of conditions, at least 1, at most kFilterGroupsMax groups and
+  // kFilterConditionsMax conditions in all, and all outputs lie within kFilterWindowMax of each
+  // other, the last below 227 (of the first block).
   explicit SeedFilter(const std::vector<std::vector<OutputRemainder>>& groups);
 
   uint32_t FirstOutput() const { return first_output_; }

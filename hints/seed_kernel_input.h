@@ -6,7 +6,9 @@
 
 namespace stokefs::hints {
 
-inline constexpr uint32_t kFilterWindowMax = 72;   // outputs between the first and the last tested
+inline constexpr uint32_t kFilterWindowMax = 72;  // outputs between the first and the last tested
+inline constexpr uint32_t kFilterGroupsMax = 128;
+inline constexpr uint32_t kFilterConditionsMax = 1024;  // of all groups; 36 KB of a GPU's constants
 inline constexpr uint32_t kSeedKernelStep = 1024;  // divisible by every kernel's lanes * chains
 
 // Output `first_output + window_index` modulo m is `remainder`, in the form that seed_filter.h

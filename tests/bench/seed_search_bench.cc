@@ -1,11 +1,14 @@
-// Seeds a second of the search over all seeds, for each instruction set that this CPU has, on one
-// core, and the time that all 2^32 would take. Filters as the recogniser makes them: readers that
-// may each have read the first batch, after a plain generator's output 0 or a loader's 2.
+// Seeds a second of the search over all seeds, and the time that all 2^32 take: on a GPU, where one
+// is, all of them; on one core, for each instruction set that this CPU has, a part of them. Filters
+// as the recogniser makes them: readers that may each have read the first batch, after a plain
+// generator's output 0 or a loader's 2; and a reader with the first batch of any of 64 ranks.
 #include <benchmark/benchmark.h>
 
+#include <iostream>
 #include <string>
 #include <vector>
 
+#include "hints/cuda_seed_accelerator.h"
 #include "hints/hypothesis.h"
 #include "hints/seed_search.h"
 #include "hints/small_seed_source.h"
@@ -22,17 +25,29 @@ SeedFilter FilterFor(uint32_t reader_count, uint32_t sample_count) {
   return SeedFilter(groups);
 }
 
-void Search(benchmark::State& state, const SeedKernel& kernel) {
-  constexpr uint64_t kSlice = uint64_t{1} << 20;
+SeedFilter RanksFilter(uint32_t sample_count) {
+  std::vector<std::vector<OutputRemainder>> groups;
+  for (uint32_t rank = 0; rank < 64; ++rank) groups.push_back({{rank, 678, sample_count - rank}});
+  return SeedFilter(groups);
+}
+
+constexpr int64_t kRanks = 0;  // in place of a number of readers
+
+// `seed_count` an iteration.
+void Search(benchmark::State& state, SeedScanner& scanner, uint64_t seed_count) {
   auto const readers = static_cast<uint32_t>(state.range(0));
-  SeedSearch search(FilterFor(readers, 60'000), kernel);
+  auto const filter = readers == kRanks ? RanksFilter(60'000) : FilterFor(readers, 60'000);
   std::vector<uint32_t> passed;
   for (auto _ : state) {
-    search.Step(kSlice, passed);
-    benchmark::DoNotOptimize(passed.data());
-    passed.clear();
+    SeedSearch search(filter, scanner, {.end = seed_count});
+    while (!search.Done()) {
+      passed.clear();
+      search.Step(passed);
+      benchmark::DoNotOptimize(passed.data());
+    }
   }
-  auto const seeds = static_cast<double>(kSlice) * static_cast<double>(state.iterations());
+  if (!scanner.WhyOnCpu().empty()) state.SkipWithError(scanner.WhyOnCpu().c_str());
+  auto const seeds = static_cast<double>(seed_count) * static_cast<double>(state.iterations());
   state.counters["seeds/s"] = benchmark::Counter(seeds, benchmark::Counter::kIsRate);
   state.counters["s_for_2^32"] = benchmark::Counter(
       seeds / 4294967296.0, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
@@ -85,16 +100,31 @@ BENCHMARK(KnownEpoch)
 }  // namespace stokefs::hints
 
 int main(int argc, char** argv) {
-  for (auto const& kernel : stokefs::hints::SeedKernels()) {
-    benchmark::RegisterBenchmark(
-        (std::string("Search/") + kernel.name).c_str(),
-        [&kernel](benchmark::State& state) { stokefs::hints::Search(state, kernel); })
+  using stokefs::hints::CudaSeedAccelerator;
+  using stokefs::hints::SeedKernels;
+  using stokefs::hints::SeedScanner;
+  auto const add = [](const std::string& name, SeedScanner scanner, uint64_t seed_count) {
+    return benchmark::RegisterBenchmark(name.c_str(),
+                                        [=](benchmark::State& state) mutable {
+                                          stokefs::hints::Search(state, scanner, seed_count);
+                                        })
         ->ArgName("readers")
         ->Arg(1)
         ->Arg(4)
-        ->Iterations(8)
+        ->Arg(stokefs::hints::kRanks)
         ->Repetitions(5)
         ->Unit(benchmark::kMillisecond);
+  };
+  for (auto const& kernel : SeedKernels())
+    add(std::string("Search/") + kernel.name, SeedScanner(kernel), 1 << 20)->Iterations(8);
+  auto const gpu = CudaSeedAccelerator::Open({});
+  if (gpu) {
+    std::cout << "cuda: " << (*gpu)->DeviceName() << "\n";
+    add("Search/cuda", SeedScanner(SeedKernels().front(), gpu->get()), uint64_t{1} << 32)
+        ->Iterations(2)
+        ->UseRealTime();
+  } else {
+    std::cout << "cuda: not measured: " << gpu.error().message << "\n";
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -49,7 +49,8 @@ TEST(DefaultGeneratorSearch, FindsASeedFromWhichNothingElseWasDrawn) {
   Mt19937 generator(1'000'003);
   generator.Skip(5);
   uint32_t const sampler_seed = generator.Next();
-  SeedSearch search(DefaultGeneratorFilter(sampler_seed), SeedKernels().front(), {0, 1 << 20});
+  SeedScanner scanner(SeedKernels().front());
+  SeedSearch search(DefaultGeneratorFilter(sampler_seed), scanner, {0, 1 << 20});
   std::vector<uint32_t> passed;
   search.Step(1 << 20, passed);
   ASSERT_NE(std::ranges::find(passed, 1'000'003u), passed.end());

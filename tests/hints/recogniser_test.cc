@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hints/randperm.h"
+#include "tests/hints/fake_seed_accelerator.h"
 #include "tests/hints/shuffled_readers.h"
 
 namespace stokefs::hints {
@@ -211,6 +212,21 @@ TEST_F(RecogniserTest, LargeSeedsOfARankAreFoundByTheSearch) {
   ASSERT_EQ(recogniser.Now(), State::kRecognised);
   EXPECT_EQ(recogniser.Found()->order.seed, 777'777u);
   EXPECT_EQ(recogniser.Found()->ranks, std::vector<uint32_t>{5});
+}
+
+TEST_F(RecogniserTest, AnAcceleratorThatFailsIsReportedAndNotMissed) {
+  SCOPED_TRACE(Trace());
+  uint32_t const n = 5'000;
+  LoaderShape const shape{.deal = {16, 2}};
+  auto const reads = ReadsOf(Expand(Seeded(n, 777'777)), shape, random_);
+  for (uint64_t const scans_max : {0u, 5u, 1'000u}) {
+    testing::FakeSeedAccelerator accelerator(scans_max);
+    Recogniser recogniser({.sample_count = n, .accelerator = &accelerator, .seeds = kFewSeeds});
+    Tell(recogniser, std::span(reads).first(70), 70);
+    ASSERT_EQ(recogniser.Now(), State::kRecognised);
+    EXPECT_EQ(recogniser.Found()->order.seed, 777'777u);
+    EXPECT_EQ(recogniser.WhyOnCpu(), scans_max < 1'000 ? "the device fell off" : "");
+  }
 }
 
 TEST_F(RecogniserTest, AWorkerWithoutTheFirstBatchIsEnough) {

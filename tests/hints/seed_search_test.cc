@@ -27,7 +27,8 @@ bool Passes(uint32_t seed, const Groups& groups) {
 
 std::vector<uint32_t> Search(const Groups& groups, const SeedKernel& kernel,
                              SeedSearch::Range range) {
-  SeedSearch search(SeedFilter(groups), kernel, range);
+  SeedScanner scanner(kernel);
+  SeedSearch search(SeedFilter(groups), scanner, range);
   std::vector<uint32_t> passed;
   while (!search.Done()) search.Step(5'000, passed);
   return passed;
@@ -80,7 +81,8 @@ TEST(SeedSearch, GoesToTheLastSeedAndNoFurther) {
   Mt19937 generator(UINT32_MAX);
   Groups const groups = {{{0, generator.Next(), uint64_t{1} << 32}}};
   for (auto const& kernel : SeedKernels()) {
-    SeedSearch search(SeedFilter(groups), kernel, {.begin = (uint64_t{1} << 32) - 5'000});
+    SeedScanner scanner(kernel);
+    SeedSearch search(SeedFilter(groups), scanner, {.begin = (uint64_t{1} << 32) - 5'000});
     std::vector<uint32_t> passed;
     search.Step(UINT64_MAX / 2, passed);
     EXPECT_TRUE(search.Done());
@@ -90,7 +92,8 @@ TEST(SeedSearch, GoesToTheLastSeedAndNoFurther) {
 }
 
 TEST(SeedSearch, ProgressIsCountedInSeeds) {
-  SeedSearch search(SeedFilter({{{0, 1, 1'000'000}}}), SeedKernels().back(), {0, 10'000});
+  SeedScanner scanner(SeedKernels().back());
+  SeedSearch search(SeedFilter({{{0, 1, 1'000'000}}}), scanner, {0, 10'000});
   std::vector<uint32_t> passed;
   search.Step(1, passed);
   EXPECT_EQ(search.TestedCount(), kSeedKernelStep);
