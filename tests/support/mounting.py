@@ -90,6 +90,13 @@ def process_state(pid):
         return None
 
 
+def child_of(pid):
+    """The pid of its one child."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        child, = children.read().split()
+    return int(child)
+
+
 def marked_processes(mark):
     """Pids of all living processes started by the test that bears the mark, but this one."""
     needle = f"{MARK}={mark}".encode()
@@ -165,12 +172,13 @@ def run(arguments, seconds=60, env=None, **more):
 class Mount:
     """One mount that was made and answers."""
 
-    def __init__(self, space, path, finished, process):
+    def __init__(self, space, path, finished, process, pid=None):
+        """`pid`: of a daemon that is in a pid namespace of its own, and knows another."""
         self.space, self.path = space, path
         self.finished = finished  # of the mount command; None in the foreground
         self.process = process  # a Popen, in the foreground
         self.control = os.path.join(path, os.readlink(os.path.join(path, ".stokefs")))
-        self.pid = self.stats()["pid"]
+        self.pid = pid or self.stats()["pid"]
         self.exit_status = None  # of the daemon; None while it runs
         self._reaped = threading.Event()
         threading.Thread(target=self._reap, daemon=True).start()
@@ -382,21 +390,22 @@ class Space:
             raise AssertionError(f"mount failed: {finished}")
         return self.adopt(finished=finished)
 
-    def adopt(self, mnt=None, finished=None, process=None):
+    def adopt(self, mnt=None, finished=None, process=None, pid=None):
         """Takes charge of a mount that was made by other means than mount()."""
-        mount = Mount(self, mnt or self.mnt, finished, process)
+        mount = Mount(self, mnt or self.mnt, finished, process, pid)
         self.mounts.append(mount)
         return mount
 
-    def mount_foreground(self, *flags, **places):
-        process = self.start([STOKEFS, *self.mount_command("-f", *flags, **places)],
+    def mount_foreground(self, *flags, words=(), **places):
+        """`words`: before the command line; they name a program that has the daemon as a child."""
+        process = self.start([*words, STOKEFS, *self.mount_command("-f", *flags, **places)],
                              stderr=subprocess.PIPE)
         mnt = places.get("mnt") or self.mnt
         wait_until(lambda: process.poll() is not None or is_mounted(mnt), 10, "the mount")
         if process.poll() is not None:
             raise AssertionError(f"mount -f ended: {process.stderr.read()!r}")
         wait_until(lambda: os.path.exists(os.path.join(mnt, ".stokefs", "stats")), 10, "stats")
-        return self.adopt(mnt, process=process)
+        return self.adopt(mnt, process=process, pid=child_of(process.pid) if words else None)
 
     def registry(self):
         """What mounts have left to find each other by: must be empty when none is up. Root's mounts

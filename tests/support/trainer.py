@@ -6,6 +6,7 @@
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -46,21 +47,21 @@ for epoch in range(told["epochs"]):
 """
 
 
-class Trainer:
-    """A process in a session of its own, as one that was started from a shell of its own."""
+class Steered:
+    """A process in a session of its own, as one that was started from a shell of its own. It is
+    told what to do in one line of JSON, and to go on after all that it says."""
 
-    def __init__(self, space, folder, epochs, seed=1, validation=None, weights=None, words=()):
-        """`weights`: of the folder's files in the order of their paths. `words`: before the
-        script's own command line."""
-        self.process = space.start([*words, sys.executable, "-c", TRAINER], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, start_new_session=True)
-        told = {"folder": folder, "workers": WORKERS, "epochs": epochs, "seed": seed,
-                "validation": validation, "weights": weights}
+    def __init__(self, space, command, told):
+        self.process = space.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   start_new_session=True)
         self._say(json.dumps(told))
 
     def wait_epoch(self):
+        self.wait_for(b"epoch")
+
+    def wait_for(self, word):
         line = self.process.stdout.readline()
-        assert line.startswith(b"epoch"), line
+        assert line.startswith(word), line
 
     def go_on(self):
         self._say("")
@@ -68,3 +69,22 @@ class Trainer:
     def _say(self, line):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()
+
+
+class Trainer(Steered):
+    def __init__(self, space, folder, epochs, seed=1, validation=None, weights=None, words=()):
+        """`weights`: of the folder's files in the order of their paths. `words`: before the
+        script's own command line."""
+        super().__init__(space, [*words, sys.executable, "-c", TRAINER],
+                         {"folder": folder, "workers": WORKERS, "epochs": epochs, "seed": seed,
+                          "validation": validation, "weights": weights})
+
+
+class Loader(Steered):
+    """One of loader_program.py, which says what may be `told`."""
+
+    def __init__(self, space, kind, roots, epochs, words=(), **told):
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "loader_program.py")
+        super().__init__(space, [*words, sys.executable, "-B", program],
+                         {"kind": kind, "roots": roots, "epochs": epochs, "seed": 1, "batch": 64,
+                          "drop_last": False, "share": 1, "step": 0, **told})
