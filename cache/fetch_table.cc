@@ -66,6 +66,7 @@ FetchTable::Presence FetchTable::Find(BlockKey key) const {
 
 void FetchTable::Start(const FetchOrder& order, base::TimePoint now) {
   STOKEFS_CHECK(order.first_source < waiting_.size());
+  // NOLINTNEXTLINE(modernize-make-unique): clang 14 makes no aggregate from parentheses
   auto fetch = std::unique_ptr<Fetch>(new Fetch{.key = order.key,
                                                 .size_bytes = order.size_bytes,
                                                 .serial = ++last_serial_,

@@ -20,6 +20,8 @@ FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, uint64_t 
   made.background_wait_max = options.read_deadline;
   made.sink = options.sink;
   made.limits.bytes_max = given_or(options.fetch_bytes_max, memory_bytes / 2);
+  made.sources.reserve(sources.size());
+  made.limits.sources.reserve(sources.size());
   made.limits.background_bytes_max = given_or(options.prefetch_bytes_max, memory_bytes / 8);
   for (ReadPath::Source const& source : sources) {
     made.sources.push_back({source.source->tier(), source.deadline});
@@ -31,6 +33,7 @@ FetchTable::Options MakeFetchOptions(const ReadPath::Options& options, uint64_t 
 
 std::vector<ChunkSource*> SourcesOf(const std::vector<ReadPath::Source>& sources) {
   std::vector<ChunkSource*> list;
+  list.reserve(sources.size());
   for (auto const& source : sources) list.push_back(source.source);
   return list;
 }
@@ -157,6 +160,7 @@ ReadTicket ReadPath::Impl::Wait(PendingRead read) {
     }
   }
   if (ticket.value == 0) {
+    // NOLINTNEXTLINE(bugprone-use-after-move,clang-analyzer-cplusplus.Move): parked reads have one
     answers_.Answer({std::move(read), std::move(refusal)});
   } else {
     Perform(std::move(effects));
@@ -212,7 +216,7 @@ size_t ReadPath::Impl::ParkedCount() const {
 }
 
 ReadPath::ReadPath(Options options, const BlockLayout& layout, MemoryTier& memory,
-                   std::vector<Source> sources, std::vector<ReadEventQueue*> observers,
+                   const std::vector<Source>& sources, std::vector<ReadEventQueue*> observers,
                    const base::Clock& clock)
     : impl_(std::make_shared<Impl>(options, layout, memory, sources, std::move(observers), clock)) {
 }

@@ -97,7 +97,7 @@ class ReadPath {
 
   // All referenced objects outlive the read path. `observers` may be empty. `sources` in order.
   ReadPath(Options options, const BlockLayout& layout, MemoryTier& memory,
-           std::vector<Source> sources, std::vector<ReadEventQueue*> observers,
+           const std::vector<Source>& sources, std::vector<ReadEventQueue*> observers,
            const base::Clock& clock);
   ~ReadPath();
 

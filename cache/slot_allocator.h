@@ -98,7 +98,7 @@ class SlotAllocator {
   uint64_t SizeGranules(uint32_t block) const {
     return OffsetGranules(blocks_[block].after) - OffsetGranules(block);
   }
-  uint32_t& Head(SizeClass c) { return heads_[c.first * kSecondCount + c.second]; }
+  uint32_t& Head(SizeClass c) { return heads_[size_t{c.first} * kSecondCount + c.second]; }
   uint32_t FindFree(uint64_t granules) const;
   void PushFree(uint32_t block);
   void UnlinkFree(uint32_t block);
@@ -109,7 +109,7 @@ class SlotAllocator {
   const uint64_t arena_granules_;
   base::SegmentedArray<Block> blocks_;
   uint32_t unused_ = 0;  // ids to use again, by owner_or_next_free
-  std::array<uint32_t, kFirstCount * kSecondCount> heads_{};
+  std::array<uint32_t, size_t{kFirstCount} * kSecondCount> heads_{};
   std::array<uint32_t, kFirstCount> second_bitmaps_{};
   uint64_t first_bitmap_ = 0;
   uint64_t used_granules_ = 0, used_count_ = 0, free_count_ = 0;

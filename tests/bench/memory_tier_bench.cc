@@ -33,7 +33,7 @@ void BM_FindAndDrop(benchmark::State& state) {
     filled = std::make_unique<Filled>(count * uint64_t{512} + kMiB, count, 500);
   std::minstd_rand random(static_cast<unsigned>(state.thread_index()) + 1);
   uint64_t found_count = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto const lease = filled->tier->Find({NodeId{static_cast<uint32_t>(random() % count)}, 0}, {});
     found_count += lease->Valid() ? 1 : 0;
   }
@@ -45,7 +45,7 @@ BENCHMARK(BM_FindAndDrop)->Arg(1000)->Arg(1'000'000)->ThreadRange(1, 2)->UseReal
 void BM_FindNothing(benchmark::State& state) {
   Filled filled(kMiB * 64, 100'000, 500);
   uint32_t node = 1'000'000;
-  for (auto _ : state) benchmark::DoNotOptimize(filled.tier->Find({NodeId{++node}, 0}, {}));
+  while (state.KeepRunning()) benchmark::DoNotOptimize(filled.tier->Find({NodeId{++node}, 0}, {}));
 }
 BENCHMARK(BM_FindNothing);
 
@@ -57,7 +57,7 @@ void BM_ReserveAndPublishWhenFull(benchmark::State& state) {
   Filled filled(budget_bytes, static_cast<uint32_t>(2 * budget_bytes / mean), mean);
   std::minstd_rand random(1);
   uint32_t node = 1u << 31;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto reservation = filled.tier->Reserve(mean / 2 + random() % mean);
     filled.tier->Publish(std::move(*reservation), {NodeId{++node}, 0}, 0);
   }

@@ -53,7 +53,7 @@ NodeId RandomNode(std::minstd_rand& random) {
 void BM_HitThroughReadPath(benchmark::State& state) {
   std::minstd_rand random(static_cast<unsigned>(state.thread_index()) + 1);
   uint64_t bytes = 0;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     TheWarm().path().Read({.node = RandomNode(random), .size_bytes = kFileBytes},
                           [&](base::Result<ReadReply> reply) { bytes += reply->SizeBytes(); });
   }
@@ -65,7 +65,7 @@ BENCHMARK(BM_HitThroughReadPath)->Threads(1)->Threads(2)->UseRealTime();
 // The memory tier alone, for comparison.
 void BM_FindInMemoryTier(benchmark::State& state) {
   std::minstd_rand random(static_cast<unsigned>(state.thread_index()) + 1);
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     auto lease = TheWarm().memory().Find({RandomNode(random), 0}, {});
     benchmark::DoNotOptimize(lease);
   }

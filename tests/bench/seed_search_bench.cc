@@ -38,7 +38,7 @@ void Search(benchmark::State& state, SeedScanner& scanner, uint64_t seed_count) 
   auto const readers = static_cast<uint32_t>(state.range(0));
   auto const filter = readers == kRanks ? RanksFilter(60'000) : FilterFor(readers, 60'000);
   std::vector<uint32_t> passed;
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     SeedSearch search(filter, scanner, {.end = seed_count});
     while (!search.Done()) {
       passed.clear();
@@ -62,7 +62,7 @@ void SmallSeeds(benchmark::State& state) {
     for (uint32_t i = 1; i <= 4; ++i)
       opening.indices.push_back((reader * 1'234'577 + i * 7'654'321) % sample_count);
   }
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     SmallSeedSource source(sample_count, openings, SmallSeedSource::Where::kFirstBatch);
     std::vector<Candidate> found;
     while (source.Step(found)) {
@@ -83,7 +83,7 @@ BENCHMARK(SmallSeeds)
 void KnownEpoch(benchmark::State& state) {
   auto const sample_count = static_cast<uint32_t>(state.range(0));
   Candidate const candidate{{OrderKind::kSeeded, sample_count, 5, 0}, 1, -1};
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     Hypothesis hypothesis(candidate, Expand(candidate.order));
     benchmark::DoNotOptimize(hypothesis.Now());
   }

@@ -172,6 +172,7 @@ TEST_F(OneJob, AKnownPlanIsReadAheadAndHitsNearlyAll) {
     if (epoch > 0) policy_->OnEpoch({0});
     auto const order = Shuffled(4'000, random_);
     std::vector<SampleIndex> plan;
+    plan.reserve(order.size());
     for (uint32_t const sample : order) plan.push_back({sample});
     policy_->SetPlan({0}, plan);
     memory_->FulfilWishes();
@@ -184,6 +185,7 @@ TEST_F(OneJob, WhatAPlanReadsNextTakesAlongWhatItsChunkHasForLater) {
   Set(4'000, 2'000, 16);
   auto const order = Shuffled(4'000, random_);
   std::vector<SampleIndex> plan;
+  plan.reserve(order.size());
   for (uint32_t const sample : order) plan.push_back({sample});
   policy_->SetPlan({0}, plan);
   ReadEpoch(order);

@@ -72,7 +72,7 @@ class FakeSource final : public cache::ChunkSource {
       item = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    Answer(std::move(item), std::move(status));
+    Answer(item, std::move(status));
     return true;
   }
   // The same for the oldest item of `key`.
@@ -86,7 +86,7 @@ class FakeSource final : public cache::ChunkSource {
       item = std::move(*at);
       waiting_.erase(at);
     }
-    Answer(std::move(item), std::move(status));
+    Answer(item, std::move(status));
     return true;
   }
   // Answers until none waits; says how many it answered.
@@ -148,7 +148,7 @@ class FakeSource final : public cache::ChunkSource {
  private:
   friend class AnsweringThread;
 
-  void Answer(cache::FetchItem item, base::Status status) {
+  void Answer(const cache::FetchItem& item, base::Status status) {
     uint64_t salt = 0;
     {
       base::MutexLock lock(mu_);
