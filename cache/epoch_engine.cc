@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/check.h"
+
 namespace stokefs::cache {
 namespace {
 
@@ -19,6 +21,11 @@ constexpr size_t kCandidateCountMax = 64;
 constexpr size_t kThreadCountMax = 4096;
 constexpr size_t kRecordCountMax = 16;
 constexpr size_t kImportanceBatch = 512;  // told under the memory tier's lock at a time
+// A pause that is longer is none between two samples: an epoch's end, a checkpoint.
+constexpr std::chrono::seconds kThoughtMax{5};
+// The trace: so many epochs of all samples, and no more reads (of 5 bytes).
+constexpr size_t kTracedEpochs = 3;
+constexpr size_t kTracedReadsMax = size_t{8} << 20;
 // Two folders that one group reads alternately so many times are one scope.
 constexpr uint64_t kAlternateCount = 16;
 
@@ -67,8 +74,7 @@ void EpochEngine::OnReads(std::span<const ReadEvent> events) {
     // Each block once: at the READ of its first byte.
     uint64_t const end = event.offset + event.size_bytes;
     for (uint64_t i = (event.offset + extent_bytes - 1) / extent_bytes; i * extent_bytes < end; ++i)
-      NoteBlock(group, event.reader, {event.node, static_cast<uint32_t>(i)},
-                event.tier <= Tier::kMemory, now);
+      NoteBlock(group, {event.node, static_cast<uint32_t>(i)}, event, now);
   }
   Tell();
   if (!jobs_.empty()) pump_.Poke();
@@ -79,19 +85,31 @@ void EpochEngine::OnIdle() {
   if (!jobs_.empty()) pump_.Poke();
 }
 
-void EpochEngine::NoteBlock(const ReaderGroup& group, ReaderId reader, BlockKey key, bool hit,
+void EpochEngine::NoteBlock(const ReaderGroup& group, BlockKey key, const ReadEvent& event,
                             base::TimePoint now) {
   auto const sample = map_ != nullptr ? map_->Find(key) : std::nullopt;
   for (Job& job : jobs_) {
-    if (!sample || !(job.group == group) || !job.scope[sample->value]) continue;
-    NoteRead(job, reader, *sample, hit, now);
+    if (!sample || !(job.group == group) || !(*job.scope)[sample->value]) continue;
+    if (job.answered.size() > kThreadCountMax) job.answered.clear();
+    base::TimePoint const asked = event.when - event.waited;
+    auto const [answered, is_new] = job.answered.try_emplace(event.reader.thread_id, asked);
+    base::Duration const pause = asked - answered->second;
+    answered->second = event.when;
+    bool const thinks = pause > base::Duration{} && pause < kThoughtMax;
+    NoteRead(job, event.reader, *sample,
+             {.tier = event.tier,
+              .waited = event.waited,
+              .thought = thinks ? pause : base::Duration{},
+              .when = event.when},
+             now);
     return;
   }
   NoteStray(group, key, now);
 }
 
-void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool hit,
+void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, const JobRead& read,
                            base::TimePoint now) {
+  bool const hit = read.tier <= Tier::kMemory;
   bool const new_pass = job.passes.OnRead(sample);
   if (new_pass && !std::exchange(job.epoch_told, false))
     told_.push_back({.epoch = true, .job = job.index});
@@ -106,15 +124,18 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool h
   ++job.read_count;
   {
     base::MutexLock lock(mu_);
-    auto const record = std::find_if(records_.begin(), records_.end(),
-                                     [&](const Record& r) { return r.number == job.number; });
-    JobRecord& epochs = record->report.record;
+    JobRecord& record = RecordOf(job).report.record;
+    auto const begin_epoch = [&](size_t opening_count) REQUIRES(mu_) {
+      record.OnEpoch(job.scope_count, opening_count);
+      trace_.OnEpoch(job.index, opening_count);
+    };
     // Who draws by weights has no passes: so many reads are an epoch.
-    bool const is_over = job.is_weighted && epochs.epochs().back().read_count >= job.scope_count;
-    if (is_over) epochs.OnEpoch(job.scope_count, 0);
-    if (new_pass && !job.is_weighted) epochs.OnEpoch(job.scope_count, opening.size() - 1);
-    epochs.OnRead(hit);
-    epochs.SetUsed(job.is_weighted ? epochs.epochs().back().read_count : job.passes.used_count());
+    bool const is_over = job.is_weighted && record.epochs().back().ReadCount() >= job.scope_count;
+    if (is_over) begin_epoch(0);
+    if (new_pass && !job.is_weighted) begin_epoch(opening.size() - 1);
+    record.OnRead(read);
+    trace_.OnRead(sample, job.index);
+    record.SetUsed(job.is_weighted ? record.epochs().back().ReadCount() : job.passes.used_count());
   }
   // All was read: what memory holds is worth something again at once, and not only at the next
   // read, before which a validation pass may come.
@@ -127,6 +148,10 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool h
 void EpochEngine::NoteSampling(Job& job) {
   bool const is_weighted = job.passes.LooksWeighted();
   if (is_weighted == std::exchange(job.is_weighted, is_weighted)) return;
+  {
+    base::MutexLock lock(mu_);
+    RecordOf(job).is_weighted = is_weighted;
+  }
   Tell();
   memory_.Steer([&] {
     replacement_.steering()->policy.SetSampling(
@@ -224,18 +249,27 @@ std::string EpochEngine::CommonFolder(std::span<const BlockKey> keys) const {
   return common.value_or("");
 }
 
+EpochEngine::Record& EpochEngine::RecordOf(const Job& job) {
+  auto const found = std::find_if(records_.begin(), records_.end(), [&](const Record& record) {
+    return record.number == job.number;
+  });
+  STOKEFS_CHECK(found != records_.end());
+  return *found;
+}
+
 // False when there is nothing to read.
-bool EpochEngine::FindScope(Job& job) const {
-  job.scope.assign(map_->shape().sample_count(), false);
+bool EpochEngine::FindScope(Job& job) {
+  std::vector<bool> scope(map_->shape().sample_count());
   job.scope_count = 0;
   view_.Visit(job.root, [&](const CatalogSample& file) {
     for (uint32_t i = 0;; ++i) {
       auto const sample = map_->Find({file.node, i});
       if (!sample) break;
-      job.scope[sample->value] = true;
+      scope[sample->value] = true;
       ++job.scope_count;
     }
   });
+  job.scope = std::make_shared<const std::vector<bool>>(std::move(scope));
   job.passes =
       PassDetector({.sample_count = map_->shape().sample_count(), .scope_count = job.scope_count});
   return job.scope_count > 0;
@@ -272,21 +306,24 @@ void EpochEngine::Begin(const ReaderGroup& group, std::string root, base::TimePo
                                       [](const Record& r) { return !r.report.active; });
       if (ended != records_.end()) records_.erase(ended);
     }
-    records_.push_back({job.number, {.record = JobRecord(name, job.root), .active = true}});
+    records_.push_back({.number = job.number,
+                        .report = {.record = JobRecord(name, job.root), .active = true},
+                        .index = job.index,
+                        .scope = job.scope});
   }
   jobs_.push_back(std::move(job));
   StartInPolicy(jobs_.back());
   for (BlockKey const key : reads) {  // that came before it was known for a job: of memory or not
     auto const sample = map_->Find(key);
-    if (sample && jobs_.back().scope[sample->value])
-      NoteRead(jobs_.back(), {}, *sample, false, now);
+    if (sample && (*jobs_.back().scope)[sample->value])
+      NoteRead(jobs_.back(), {}, *sample, {.tier = Tier::kOrigin, .when = now}, now);
   }
 }
 
 void EpochEngine::StartInPolicy(Job& job) {
   job.is_weighted = false;
   job.epoch_told = true;
-  memory_.Steer([&] { replacement_.steering()->policy.StartJob(job.index, job.scope); });
+  memory_.Steer([&] { replacement_.steering()->policy.StartJob(job.index, *job.scope); });
 }
 
 void EpochEngine::End(std::list<Job>::iterator job) {
@@ -299,8 +336,7 @@ void EpochEngine::End(std::list<Job>::iterator job) {
   });
   {
     base::MutexLock lock(mu_);
-    for (Record& record : records_)
-      if (record.number == job->number) record.report.active = false;
+    RecordOf(*job).report.active = false;
   }
   jobs_.erase(job);
 }
@@ -326,30 +362,38 @@ bool EpochEngine::Renew(uint64_t version) {
   view_.Visit("", [&](const CatalogSample& file) {
     files.push_back({MakeSampleId(file.path), file.node, file.size_bytes});
   });
-  auto map = SampleMap::Make(std::move(files), options_.layout);
-  std::unique_ptr<EpochSteering> steering;
-  map_ = map.get();
+  map_ = SampleMap::Make(std::move(files), options_.layout);
   map_version_ = version;
-  if (map != nullptr) {
+  std::unique_ptr<EpochSteering> steering;
+  if (map_ != nullptr) {
     uint64_t const spare_bytes = options_.memory_bytes / kSpareShare;
     steering = std::make_unique<EpochSteering>(
-        std::move(map),
-        EpochSteering::Options{.capacity_bytes = options_.memory_bytes - spare_bytes,
-                               .spared_bytes = options_.memory_bytes / kSparedShare});
+        map_, EpochSteering::Options{.capacity_bytes = options_.memory_bytes - spare_bytes,
+                                     .spared_bytes = options_.memory_bytes / kSparedShare});
   } else {
     while (!jobs_.empty()) End(jobs_.begin());
   }
   Install(std::move(steering));
+  {
+    base::MutexLock lock(mu_);
+    traced_map_ = map_;
+    size_t const sample_count = map_ != nullptr ? map_->shape().sample_count() : 0;
+    trace_ = JobTrace(std::min(kTracedEpochs * sample_count, kTracedReadsMax));
+  }
   for (auto job = jobs_.begin(); job != jobs_.end();) {
     auto const next = std::next(job);
-    if (FindScope(*job)) {
-      StartInPolicy(*job);
-    } else {  // its folder is gone
+    bool const has_samples = FindScope(*job);
+    {
       base::MutexLock lock(mu_);
-      for (Record& record : records_)
-        if (record.number == job->number) record.report.active = false;
-      jobs_.erase(job);
+      Record& record = RecordOf(*job);
+      record.report.active = has_samples;
+      record.is_weighted = false;
+      record.scope = job->scope;
     }
+    if (has_samples)
+      StartInPolicy(*job);
+    else  // its folder is gone
+      jobs_.erase(job);
     job = next;
   }
   return map_ != nullptr;
@@ -380,6 +424,26 @@ std::vector<JobReport> EpochEngine::Jobs() const {
   std::vector<JobReport> jobs;
   for (Record const& record : records_) jobs.push_back(record.report);
   return jobs;
+}
+
+JobTraceReport EpochEngine::Trace() const {
+  JobTraceReport report;
+  {
+    base::MutexLock lock(mu_);
+    report.map = traced_map_;
+    report.reads = trace_.Copy();
+    for (Record const& record : records_) {
+      if (!record.report.active) continue;
+      report.jobs.push_back({.index = record.index,
+                             .record = record.report.record,
+                             .is_weighted = record.is_weighted,
+                             .scope = record.scope});
+    }
+  }
+  if (report.map == nullptr) return report;
+  base::MutexLock lock(importance_mu_);
+  report.importance = importance_.Of(*report.map);
+  return report;
 }
 
 }  // namespace stokefs::cache

@@ -29,6 +29,7 @@
 #include "cache/epoch_replacement.h"
 #include "cache/importance_listener.h"
 #include "cache/job_record.h"
+#include "cache/job_trace.h"
 #include "cache/memory_tier.h"
 #include "cache/pass_detector.h"
 #include "cache/read_event.h"
@@ -42,6 +43,22 @@ namespace stokefs::cache {
 struct JobReport {
   JobRecord record;
   bool active = false;
+};
+
+// A job whose reads are in the trace.
+struct TracedJob {
+  JobIndex index;
+  JobRecord record;
+  bool is_weighted = false;
+  std::shared_ptr<const std::vector<bool>> scope;  // by sample
+};
+
+// What jobs read lately of one version of the catalog, and what it was read of.
+struct JobTraceReport {
+  std::shared_ptr<const SampleMap> map;  // null: no job was seen
+  JobTrace::Reads reads;
+  std::vector<TracedJob> jobs;    // those that are active
+  std::vector<float> importance;  // by sample, 1 on average; empty: none was told
 };
 
 class EpochEngine final : public ReadObserver, public ImportanceListener {
@@ -67,6 +84,7 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   void Stop() { pump_.Stop(); }
 
   std::vector<JobReport> Jobs() const EXCLUDES(mu_);  // the newest last; ended ones too, some
+  JobTraceReport Trace() const EXCLUDES(mu_, importance_mu_);  // a copy; O(samples)
 
  private:
   struct Job {
@@ -74,13 +92,14 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
     JobIndex index;       // in the policy
     ReaderGroup group;
     std::string root;  // below SOURCE
-    std::vector<bool> scope;
+    std::shared_ptr<const std::vector<bool>> scope;
     uint32_t scope_count = 0;
     PassDetector passes;
     bool is_weighted = false;
     bool epoch_told = true;  // the policy was told of the next epoch before its first read
     uint64_t read_count = 0;
     base::TimePoint last_read;
+    std::unordered_map<uint32_t, base::TimePoint> answered;  // by thread: when it was last answered
   };
   struct Candidate {  // a group's reads that belong to no job
     ShuffleDetector shuffles;
@@ -97,11 +116,15 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   struct Record {
     uint64_t number = 0;
     JobReport report;
+    JobIndex index;  // while it is active, as is what follows
+    bool is_weighted = false;
+    std::shared_ptr<const std::vector<bool>> scope;
   };
 
-  void NoteBlock(const ReaderGroup& group, ReaderId reader, BlockKey key, bool hit,
+  void NoteBlock(const ReaderGroup& group, BlockKey key, const ReadEvent& event,
                  base::TimePoint now);
-  void NoteRead(Job& job, ReaderId reader, SampleIndex sample, bool hit, base::TimePoint now);
+  void NoteRead(Job& job, ReaderId reader, SampleIndex sample, const JobRead& read,
+                base::TimePoint now) EXCLUDES(mu_);
   void NoteStray(const ReaderGroup& group, BlockKey key, base::TimePoint now);
   void Tell();
   void Upkeep(base::TimePoint now);
@@ -112,7 +135,8 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   void Install(std::unique_ptr<EpochSteering> steering) EXCLUDES(importance_mu_);
   void StartInPolicy(Job& job);
   void End(std::list<Job>::iterator job);
-  bool FindScope(Job& job) const;
+  bool FindScope(Job& job) EXCLUDES(mu_);
+  Record& RecordOf(const Job& job) REQUIRES(mu_);
   std::string CommonFolder(std::span<const BlockKey> keys) const;
   uint64_t JobReadsOf(const ReaderGroup& group) const;
   std::optional<JobIndex> FreeIndex();
@@ -125,7 +149,7 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
 
   // Of the queue's thread.
   ReaderGroups groups_;
-  const SampleMap* map_ = nullptr;  // the one installed; immutable
+  std::shared_ptr<const SampleMap> map_;  // the one installed; immutable
   uint64_t map_version_ = 0;
   uint64_t seen_version_ = 0;
   std::list<Job> jobs_;
@@ -134,11 +158,14 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   uint64_t job_count_ = 0;  // of all times
   base::TimePoint kept_up_;
 
-  base::Mutex importance_mu_;  // held until a change has reached the policy that is installed
+  mutable base::Mutex
+      importance_mu_;  // held until a change has reached the policy that is installed
   ToldImportance importance_ GUARDED_BY(importance_mu_);
 
   mutable base::Mutex mu_;
   std::list<Record> records_ GUARDED_BY(mu_);
+  std::shared_ptr<const SampleMap> traced_map_ GUARDED_BY(mu_);  // of what trace_ names
+  JobTrace trace_ GUARDED_BY(mu_){0};
 
   WishPump pump_;  // last: its thread starts when everything above stands
 };

@@ -29,13 +29,13 @@ struct EpochSteering {
     uint64_t capacity_bytes = 0;  // as EpochPolicy's
     uint64_t spared_bytes = 0;    // of spent samples that only readers' misses may displace
   };
-  EpochSteering(std::unique_ptr<const SampleMap> samples, Options options)
+  EpochSteering(std::shared_ptr<const SampleMap> samples, Options options)
       : map(std::move(samples)),
         policy(map->shape(), {.capacity_bytes = options.capacity_bytes}),
         spared_bytes(options.spared_bytes),
         slot_of_sample(map->shape().sample_count()) {}
 
-  const std::unique_ptr<const SampleMap> map;
+  const std::shared_ptr<const SampleMap> map;
   EpochPolicy policy;
   const uint64_t spared_bytes;
   std::vector<SlotIndex> slot_of_sample;  // of those that are cached

@@ -1,6 +1,7 @@
 // What things are called: samples, chunks, nodes, blocks, readers. Plain values, all copyable.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -13,6 +14,8 @@ struct SampleId {
   uint64_t high = 0;
   uint64_t low = 0;
 
+  // clang-tidy 14 takes the 0 of a rewritten "<" for a pointer.
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   auto operator<=>(const SampleId&) const = default;
 };
 
@@ -32,8 +35,7 @@ struct ChunkId {
 struct NodeId {
   uint32_t value = 0;  // 0: none
 
-  // clang-tidy 14 takes the 0 of a rewritten "<" for a pointer.
-  // NOLINTNEXTLINE(modernize-use-nullptr)
+  // NOLINTNEXTLINE(modernize-use-nullptr): as above
   auto operator<=>(const NodeId&) const = default;
 };
 
@@ -46,6 +48,7 @@ struct BlockKey {
   NodeId node;
   uint32_t index = 0;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): as above
   auto operator<=>(const BlockKey&) const = default;
 };
 
@@ -66,5 +69,6 @@ struct ReaderId {
 
 // Where bytes come from, fastest first.
 enum class Tier : uint8_t { kGpu, kMemory, kDisk, kPeer, kOrigin };
+inline constexpr size_t kTierCount = 5;
 
 }  // namespace stokefs::cache

@@ -21,6 +21,19 @@ void ToldImportance::TellAll(const SampleMap& map, EpochPolicy& policy) const {
   }
 }
 
+std::vector<float> ToldImportance::Of(const SampleMap& map) const {
+  std::vector<float> values;
+  if (std::all_of(by_node_.begin(), by_node_.end(), [](float v) { return v == kUntold; }))
+    return values;
+  values.reserve(map.shape().sample_count());
+  for (uint32_t i = 0; i < map.shape().sample_count(); ++i) {
+    uint32_t const node = map.KeyOf({i}).node.value;
+    bool const is_told = node < by_node_.size() && by_node_[node] != kUntold;
+    values.push_back(is_told ? by_node_[node] : 1.0f);
+  }
+  return values;
+}
+
 void ToldImportance::Tell(std::span<const ImportanceChange> changes, const SampleMap& map,
                           EpochPolicy& policy) {
   for (ImportanceChange const& change : changes) {

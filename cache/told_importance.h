@@ -17,6 +17,8 @@ class ToldImportance {
   void Remember(std::span<const ImportanceChange> changes);
   // All that is remembered.
   void TellAll(const SampleMap& map, EpochPolicy& policy) const;
+  // By sample, 1 where nothing was told; empty when nothing was told of any.
+  std::vector<float> Of(const SampleMap& map) const;
   // To all extents of a file alike. Nodes that are not in `map` are left out.
   static void Tell(std::span<const ImportanceChange> changes, const SampleMap& map,
                    EpochPolicy& policy);

@@ -19,6 +19,8 @@ constexpr const char* kHelp =
     "\n"
     "Usage:\n"
     "  fsctl stats MNT [--watch [SECONDS]] [--json]   what was read, and from where\n"
+    "  fsctl why MNT [--json]                         what jobs wait for, and what would change "
+    "it\n"
     "  fsctl events MNT                               what happened lately\n"
     "  fsctl config MNT                               what the mount was asked to be\n"
     "  fsctl refresh MNT                              take over what changed at the source\n"
@@ -46,7 +48,7 @@ constexpr std::array kCommands = {
     Command{"stats", RunStats},     Command{"events", RunEvents}, Command{"config", RunConfig},
     Command{"refresh", RunRefresh}, Command{"verify", RunVerify}, Command{"locate", RunLocate},
     Command{"warmup", RunWarmup},   Command{"evict", RunEvict},   Command{"pin", RunPin},
-    Command{"unpin", RunUnpin},
+    Command{"unpin", RunUnpin},     Command{"why", RunWhy},
 };
 
 int Run(const Words& words) {

@@ -13,6 +13,9 @@ int RunStats(const Words& words);
 int RunEvents(const Words& words);
 int RunConfig(const Words& words);
 
+// fsctl_why.cc
+int RunWhy(const Words& words);
+
 // fsctl_check.cc
 int RunRefresh(const Words& words);
 int RunVerify(const Words& words);

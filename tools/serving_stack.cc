@@ -18,6 +18,7 @@
 #include "tools/config_text.h"
 #include "tools/hint_conversation.h"
 #include "tools/origin.h"
+#include "tools/trace_report.h"
 #include "tools/version.h"
 
 namespace stokefs::tools {
@@ -260,6 +261,7 @@ base::Status ServingStack::MountControl() {
           return hints::ListResidency(*catalog_, *memory_, inputs_.config.large_file_bytes);
         },
         {}},
+       {"trace", [this] { return TraceText(RecordTrace(epochs_->Trace(), inputs_.config)); }, {}},
        {.name = "command",
         .render = {},
         .converse = [this] { return steering_->Converse(); },
@@ -362,10 +364,10 @@ void ServingStack::AddJobs(fs::Snapshot& snapshot) const {
     fs::JobSnapshot shown{
         .name = job.record.name(), .root = job.record.root(), .active = job.active};
     for (const cache::EpochRecord& epoch : job.record.epochs()) {
-      auto const reads = static_cast<double>(epoch.read_count);
+      auto const reads = static_cast<double>(epoch.ReadCount());
       fs::EpochSnapshot e{.index = epoch.index, .samples = epoch.scope_count};
       e.progress = static_cast<double>(epoch.used_count) / static_cast<double>(epoch.scope_count);
-      if (epoch.read_count > 0) e.hit_ratio = static_cast<double>(epoch.hit_count) / reads;
+      if (epoch.ReadCount() > 0) e.hit_ratio = static_cast<double>(epoch.HitCount()) / reads;
       shown.epochs.push_back(std::move(e));
     }
     snapshot.jobs.push_back(std::move(shown));

@@ -12,25 +12,15 @@
 #include "cache/baseline/pinned.h"
 #include "cache/baseline/recency.h"
 #include "cache/baseline/s3_fifo.h"
-#include "cache/epoch_policy.h"
 #include "tools/exit_status.h"
+#include "tools/sim_replay.h"
 #include "tools/sim_shade.h"
 
 namespace stokefs::tools {
 namespace {
 
 using cache::DatasetShape;
-using cache::EpochPolicy;
-using cache::JobIndex;
 using cache::SamplePolicy;
-
-std::unique_ptr<EpochPolicy> MakeEpochPolicy(const DatasetShape& shape, uint64_t capacity,
-                                             const Trace& trace) {
-  auto policy = std::make_unique<EpochPolicy>(shape, EpochPolicy::Options{capacity});
-  for (uint32_t i = 0; i < trace.weights.size(); ++i) policy->SetImportance({i}, trace.weights[i]);
-  policy->ApplyImportance();
-  return policy;
-}
 
 // ceil(1 / memory), and 5 for 0.2, whose double is a little more than a fifth.
 uint32_t GroupChunks(double memory) {
@@ -59,27 +49,6 @@ std::unique_ptr<SamplePolicy> MakePolicy(const std::string& name, double memory,
   return nullptr;
 }
 
-void BeginEpoch(SamplePolicy& policy, const Trace& trace, JobIndex job) {
-  auto* const ours = dynamic_cast<EpochPolicy*>(&policy);
-  if (ours != nullptr && !ours->IsActive(job)) {
-    ours->StartJob(job);
-    if (!trace.weights.empty()) ours->SetSampling(job, EpochPolicy::Sampling::kWeighted);
-    return;
-  }
-  policy.OnEpoch(job);
-}
-
-void Replay(const Trace& trace, SamplePolicy& policy, TraceFuture* future, SimMemory& memory) {
-  size_t epoch = 0;
-  for (uint64_t at = 0; at < trace.samples.size(); ++at) {
-    for (; epoch < trace.epochs.size() && trace.epochs[epoch].position == at; ++epoch)
-      BeginEpoch(policy, trace, trace.epochs[epoch].job);
-    if (at == trace.last_epoch) memory.StartCounting();
-    if (future != nullptr) future->MoveTo(at);
-    memory.Read({trace.samples[at]}, trace.JobAt(at));
-  }
-}
-
 }  // namespace
 
 const std::vector<std::string>& SimPolicyNames() {
@@ -100,14 +69,21 @@ double BoundOf(const Trace& trace, double memory) {
   return kept / static_cast<double>(weights.size());
 }
 
-base::Result<SimRow> RunPolicy(const SimOptions& options, const Trace& trace,
+SimRun MakeRun(const SimOptions& options) {
+  return {.shape = DatasetShape::Even(
+              {.sample_count = options.trace.sample_count, .chunk_samples = options.chunk_samples}),
+          .trace = MakeTrace(options.trace)};
+}
+
+base::Result<SimRow> RunPolicy(const SimOptions& options, const SimRun& run,
                                const std::string& name, double memory) {
-  DatasetShape const shape = DatasetShape::Even(
-      {.sample_count = options.trace.sample_count, .chunk_samples = options.chunk_samples});
-  auto const capacity =
-      static_cast<uint64_t>(std::max<long long>(std::llround(memory * shape.sample_count()), 1));
+  const DatasetShape& shape = run.shape;
+  auto const capacity = static_cast<uint64_t>(
+      std::max<long long>(std::llround(memory * static_cast<double>(shape.total_bytes())), 1));
   SimMemory::Counts counts;
   if (name == "shade") {
+    if (run.is_recorded)
+      return Refuse("shade draws its own order: it cannot follow a recorded one");
     counts = RunShade({.shape = &shape,
                        .capacity_samples = capacity,
                        .epoch_count = options.trace.epoch_count,
@@ -115,15 +91,15 @@ base::Result<SimRow> RunPolicy(const SimOptions& options, const Trace& trace,
                        .seed = options.trace.seed});
   } else {
     std::optional<TraceFuture> future;
-    if (name == "belady") future.emplace(trace, shape.sample_count());
+    if (name == "belady") future.emplace(run.trace, shape.sample_count());
     TraceFuture* const known = future ? &*future : nullptr;
-    auto const policy = MakePolicy(name, memory, shape, capacity, trace, known);
+    auto const policy = MakePolicy(name, memory, shape, capacity, run.trace, known);
     if (!policy) return Refuse("no such policy: " + name);
     SimMemory sim(shape, {.capacity_bytes = capacity}, *policy);
-    Replay(trace, *policy, known, sim);
+    Replay(run.trace, *policy, {.future = known}, sim);
     counts = sim.counts();
   }
-  auto const reads = static_cast<double>(counts.reads);
+  auto const reads = static_cast<double>(std::max<uint64_t>(counts.reads, 1));
   return SimRow{.policy = name,
                 .memory = memory,
                 .hit_ratio = static_cast<double>(counts.hits) / reads,

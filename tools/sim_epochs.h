@@ -1,4 +1,4 @@
-// Runs policies over a made-up training run: one row for each policy and memory size.
+// Runs policies over a training run: one row for each policy and memory size.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cache/dataset_shape.h"
 #include "tools/sim_memory.h"
 #include "tools/sim_trace.h"
 
@@ -38,8 +39,17 @@ double UniformBound(double memory);
 // What the run's `memory` can give at most: that, or the sum of the largest weights.
 double BoundOf(const Trace& trace, double memory);
 
-// One row; `trace` was made from `options.trace`. EINVAL: no such policy.
-base::Result<SimRow> RunPolicy(const SimOptions& options, const Trace& trace,
+// What is run: the dataset and the reads of it.
+struct SimRun {
+  cache::DatasetShape shape;
+  Trace trace;
+  bool is_recorded = false;
+};
+SimRun MakeRun(const SimOptions& options);
+
+// One row, of `memory` as a fraction of the dataset. EINVAL: no such policy, or SHADE's for a
+// recorded run, since that one draws its own order.
+base::Result<SimRow> RunPolicy(const SimOptions& options, const SimRun& run,
                                const std::string& policy, double memory);
 
 }  // namespace stokefs::tools

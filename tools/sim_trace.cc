@@ -1,7 +1,10 @@
 #include "tools/sim_trace.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -108,6 +111,62 @@ Trace MakeTrace(const TraceOptions& options) {
       break;
   }
   return SeveralJobs(options, random);
+}
+
+Trace Repeat(const Trace& trace, TraceSlice slice, unsigned round_count) {
+  STOKEFS_CHECK(slice.first <= slice.end && slice.end <= trace.samples.size() && round_count > 0);
+  Trace made;
+  made.job_count = trace.job_count;
+  made.weights = trace.weights;
+  made.traits = trace.traits;
+  // Where its epochs begin, and which reads are whose epoch's.
+  std::vector<Trace::Epoch> begins;
+  std::vector<std::vector<uint32_t>> positions;  // in the slice
+  std::array<std::optional<size_t>, cache::kJobCountMax> epoch_of_job;
+  auto const begin = [&](uint64_t position, cache::JobIndex job) {
+    epoch_of_job[job.value] = positions.size();
+    positions.emplace_back();
+    begins.push_back({position - slice.first, job});
+  };
+  auto mark = trace.epochs.begin();
+  while (mark != trace.epochs.end() && mark->position < slice.first) ++mark;
+  for (uint64_t at = slice.first; at < slice.end; ++at) {
+    for (; mark != trace.epochs.end() && mark->position <= at; ++mark) begin(at, mark->job);
+    cache::JobIndex const job = trace.JobAt(at);
+    if (!epoch_of_job[job.value]) begin(at, job);
+    positions[*epoch_of_job[job.value]].push_back(static_cast<uint32_t>(at - slice.first));
+  }
+
+  SimRandom random(1);
+  std::vector<uint32_t> samples(trace.samples.begin() + static_cast<std::ptrdiff_t>(slice.first),
+                                trace.samples.begin() + static_cast<std::ptrdiff_t>(slice.end));
+  for (unsigned round = 0; round < round_count; ++round) {
+    made.last_epoch = made.samples.size();
+    for (Trace::Epoch const& epoch : begins)
+      made.epochs.push_back({made.last_epoch + epoch.position, epoch.job});
+    bool const is_last = round + 1 == round_count;
+    for (auto const& epoch : positions) {
+      std::vector<uint32_t> from = epoch;
+      if (!is_last) random.Shuffle(from);
+      for (size_t i = 0; i < epoch.size(); ++i)
+        samples[epoch[i]] = trace.samples[slice.first + from[i]];
+    }
+    made.samples.insert(made.samples.end(), samples.begin(), samples.end());
+    for (uint64_t at = slice.first; at < slice.end && !trace.jobs.empty(); ++at)
+      made.jobs.push_back(trace.jobs[at]);
+  }
+  return made;
+}
+
+TraceSlice WholeEpochs(const Trace& trace) {
+  std::array<uint64_t, cache::kJobCountMax> counts{};
+  for (uint64_t at = 0; at < trace.samples.size(); ++at) ++counts[trace.JobAt(at).value];
+  auto const most = std::max_element(counts.begin(), counts.end()) - counts.begin();
+  std::vector<uint64_t> begins;
+  for (Trace::Epoch const& epoch : trace.epochs)
+    if (epoch.job.value == most) begins.push_back(epoch.position);
+  if (begins.size() < 2) return {0, trace.samples.size()};
+  return {begins.front(), begins.back()};
 }
 
 TraceFuture::TraceFuture(const Trace& trace, uint32_t sample_count)

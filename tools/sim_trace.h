@@ -1,4 +1,4 @@
-// Made-up training runs: which job reads which sample, read by read.
+// Training runs, made up or recorded: which job reads which sample, read by read.
 #pragma once
 
 #include <cstdint>
@@ -38,12 +38,18 @@ struct Trace {
     cache::JobIndex job;
   };
 
+  struct JobTraits {
+    bool is_weighted = false;
+    std::vector<bool> scope;  // by sample: what it may read; empty: all
+  };
+
   std::vector<uint32_t> samples;  // read by read
   std::vector<uint8_t> jobs;      // the same; empty: all of job 0
   std::vector<Epoch> epochs;      // by position; a job's first starts the job
   uint64_t last_epoch = 0;        // the position from which reads are counted
   uint32_t job_count = 1;
-  std::vector<float> weights;  // by sample, 1 on average; empty: samples are read once an epoch
+  std::vector<float> weights;     // by sample, 1 on average; empty: samples are read once an epoch
+  std::vector<JobTraits> traits;  // by job; empty: all draw by weights, if there are any
 
   cache::JobIndex JobAt(uint64_t position) const {
     return {jobs.empty() ? uint8_t{0} : jobs[position]};
@@ -51,6 +57,17 @@ struct Trace {
 };
 
 Trace MakeTrace(const TraceOptions& options);
+
+// Reads [first, end) of `trace`, so many times over; those of the last time count. Each time begins
+// an epoch of each job. All but the last time each epoch is read in another order, as epochs are:
+// in one that comes again and again, what memory holds at the end is what is read last.
+struct TraceSlice {
+  uint64_t first = 0, end = 0;
+};
+Trace Repeat(const Trace& trace, TraceSlice slice, unsigned round_count);
+// From the first epoch's beginning to the last one's, of the job that reads the most; all of
+// `trace` where that is no whole epoch.
+TraceSlice WholeEpochs(const Trace& trace);
 
 // A trace as one who knows the future sees it, from a place that moves with the reads.
 class TraceFuture final : public cache::baseline::FutureReads {

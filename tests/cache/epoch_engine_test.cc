@@ -219,5 +219,46 @@ TEST_F(EpochEngineTest, ReadsOfWhatTheCatalogDoesNotKnowAreOfNoConsequence) {
   EXPECT_EQ(engine_->Jobs()[0].record.epochs().size(), 1u);
 }
 
+TEST_F(EpochEngineTest, TheTraceTellsWhatWasReadAndWhatItWaitedFor) {
+  using std::chrono::milliseconds;
+  dataset_.Add("other", 50, kSize);
+  uint32_t const first = dataset_.Add("train", kCount, kSize);
+  std::vector<uint32_t> last;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    last = Shuffled(first, kCount);
+    for (uint32_t const node : last) {
+      clock_.Advance(milliseconds(3));  // 1 ms of thought, 2 ms of waiting
+      ReadEvent const event{.reader = {.thread_id = kTrainer},
+                            .node = {node},
+                            .size_bytes = kSize,
+                            .whole_end = true,
+                            .tier = Tier::kOrigin,
+                            .when = clock_.Now(),
+                            .waited = milliseconds(2)};
+      engine_->OnReads({&event, 1});
+    }
+    clock_.Advance(seconds(20));  // no thought: an epoch's end
+  }
+  JobTraceReport const report = engine_->Trace();
+  ASSERT_NE(report.map, nullptr);
+  ASSERT_EQ(report.jobs.size(), 1u);
+  TracedJob const& job = report.jobs[0];
+  EXPECT_EQ(job.record.root(), "train");
+  EXPECT_EQ(std::count(job.scope->begin(), job.scope->end(), true), kCount);
+  EpochRecord const& epoch = job.record.epochs().back();
+  TierReads const& origin = epoch.by_tier[static_cast<size_t>(Tier::kOrigin)];
+  EXPECT_EQ(origin.read_count, kCount);
+  EXPECT_EQ(origin.waited, milliseconds(2) * kCount);
+  EXPECT_EQ(epoch.thought, milliseconds(1) * (kCount - 1));
+  EXPECT_EQ(epoch.ended - epoch.began, milliseconds(3) * kCount - milliseconds(1));
+
+  ASSERT_GE(report.reads.samples.size(), 2 * kCount - 64);
+  ASSERT_EQ(report.reads.jobs.size(), report.reads.samples.size());
+  uint64_t const begun = report.reads.samples.size() - kCount;
+  EXPECT_EQ(report.reads.marks.back().position, begun);
+  for (uint32_t i = 0; i < kCount; ++i)
+    ASSERT_EQ(report.map->KeyOf({report.reads.samples[begun + i]}).node.value, last[i]);
+}
+
 }  // namespace
 }  // namespace stokefs::cache

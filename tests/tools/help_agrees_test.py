@@ -8,7 +8,7 @@ import sys
 import unittest
 
 COMMANDS = {"stokefs": ["mount", "pack", "unmount", "list", "doctor"],
-            "fsctl": ["stats", "events", "config", "refresh", "verify", "locate", "warmup", "evict",
+            "fsctl": ["stats", "why", "events", "config", "refresh", "verify", "locate", "warmup", "evict",
                       "pin", "unpin"],
             "stokesim": ["epochs"]}
 STOKEFS = sys.argv[1]
@@ -67,7 +67,7 @@ class HelpAgrees(unittest.TestCase):
             r" --([a-z-]+) (?:(?! --[a-z]).)*?\(default: ([0-9A-Za-z.,]+)\)", words)
         self.assertGreaterEqual(len(helped), count_min)
         with open(f"{PAGES}/{program}.1", encoding="utf-8") as page:
-            entries = page.read().replace("\\-", "-").split(".TP\n")
+            entries = page.read().replace("\\-", "-").split(".TP\n")[1:]
         for flag, value in helped:
             with self.subTest(flag=flag):
                 entry = next(text for text in entries if f"--{flag}\\fR" in text)

@@ -17,7 +17,7 @@ SimRow RowOf(const std::string& policy, double memory, TraceOptions trace = {},
   trace.sample_count = kCount;
   trace.epoch_count = 4;
   SimOptions const options{.trace = trace, .chunk_samples = 64, .replication = replication};
-  auto row = RunPolicy(options, MakeTrace(trace), policy, memory);
+  auto row = RunPolicy(options, MakeRun(options), policy, memory);
   EXPECT_TRUE(row.has_value());
   return *row;
 }
@@ -76,8 +76,8 @@ TEST(SimEpochs, ShadesReplicationRaisesItsHitsAndLowersItsCoverage) {
 }
 
 TEST(SimEpochs, AnUnknownPolicyIsRefused) {
-  TraceOptions const trace{.sample_count = 10};
-  auto const row = RunPolicy({.trace = trace}, MakeTrace(trace), "mru", 0.5);
+  SimOptions const options{.trace = {.sample_count = 10}};
+  auto const row = RunPolicy(options, MakeRun(options), "mru", 0.5);
   ASSERT_FALSE(row.has_value());
   EXPECT_EQ(row.error().code, std::errc::invalid_argument);
 }
@@ -86,12 +86,13 @@ TEST(SimEpochs, EveryNamedPolicyRunsOnEveryTraceAndTheSmallestMemory) {
   for (TraceKind const kind :
        {TraceKind::kUniform, TraceKind::kZipf, TraceKind::kLogRank, TraceKind::kDistributed,
         TraceKind::kOutOfPhase, TraceKind::kInStep}) {
-    TraceOptions const options{
-        .kind = kind, .sample_count = 300, .epoch_count = 3, .job_count = 2, .world = 7};
-    Trace const trace = MakeTrace(options);
+    SimOptions const options{
+        .trace = {.kind = kind, .sample_count = 300, .epoch_count = 3, .job_count = 2, .world = 7},
+        .chunk_samples = 16};
+    SimRun const run = MakeRun(options);
     for (const std::string& name : SimPolicyNames()) {
       for (double const memory : {0.001, 0.3, 1.0}) {
-        auto const row = RunPolicy({.trace = options, .chunk_samples = 16}, trace, name, memory);
+        auto const row = RunPolicy(options, run, name, memory);
         ASSERT_TRUE(row.has_value());
         EXPECT_GE(row->hit_ratio, 0) << name;
         EXPECT_LE(row->hit_ratio, 1) << name;

@@ -78,5 +78,44 @@ TEST(WeightedDraw, DrawsByTheWeights) {
   EXPECT_NEAR(counts[3], 60'000, 1'000);
 }
 
+TEST(SimTrace, ARepeatedSliceEndsAsItWasAndBeginsInOtherOrders) {
+  Trace const trace = MakeTrace(
+      {.kind = TraceKind::kOutOfPhase, .sample_count = 100, .epoch_count = 4, .job_count = 2});
+  TraceSlice const slice{130, 430};
+  Trace const made = Repeat(trace, slice, 3);
+  ASSERT_EQ(made.samples.size(), 900u);
+  ASSERT_EQ(made.jobs.size(), 900u);
+  EXPECT_EQ(made.last_epoch, 600u);
+  std::vector<uint32_t> const last(made.samples.begin() + 600, made.samples.end());
+  std::vector<uint32_t> const first(made.samples.begin(), made.samples.begin() + 300);
+  EXPECT_EQ(last, std::vector<uint32_t>(trace.samples.begin() + 130, trace.samples.begin() + 430));
+  EXPECT_NE(first, last);
+  // Each epoch of each job reads in each round what it read.
+  auto const read_by = [&](uint64_t from, cache::JobIndex job, uint64_t epoch) {
+    std::vector<uint32_t> samples;
+    uint64_t seen = 0;
+    size_t mark = 0;
+    while (mark < made.epochs.size() && made.epochs[mark].position < from) ++mark;
+    for (uint64_t at = from; at < from + 300; ++at) {
+      for (; mark < made.epochs.size() && made.epochs[mark].position == at; ++mark)
+        seen += made.epochs[mark].job == job ? 1 : 0;
+      if (made.JobAt(at) == job && seen == epoch) samples.push_back(made.samples[at]);
+    }
+    std::sort(samples.begin(), samples.end());
+    return samples;
+  };
+  for (uint8_t job = 0; job < 2; ++job)
+    for (uint64_t epoch = 1; epoch <= 2; ++epoch)
+      EXPECT_EQ(read_by(0, {job}, epoch), read_by(600, {job}, epoch));
+}
+
+TEST(SimTrace, WholeEpochsAreThoseOfTheJobThatReadsTheMost) {
+  Trace trace = MakeTrace({.sample_count = 100, .epoch_count = 3});
+  EXPECT_EQ(WholeEpochs(trace).first, 0u);
+  EXPECT_EQ(WholeEpochs(trace).end, 200u);
+  trace.epochs.resize(1);
+  EXPECT_EQ(WholeEpochs(trace).end, 300u);
+}
+
 }  // namespace
 }  // namespace stokefs::tools
