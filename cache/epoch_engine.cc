@@ -120,6 +120,7 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, const 
   }
   told_.push_back({.hit = hit, .job = job.index, .sample = sample, .reader = reader});
   if (new_pass) NoteSampling(job);
+  NoteSubset(job, new_pass, new_pass ? opening : std::span(&sample, 1));
   job.last_read = now;
   ++job.read_count;
   {
@@ -139,7 +140,7 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, const 
   }
   // All was read: what memory holds is worth something again at once, and not only at the next
   // read, before which a validation pass may come.
-  if (job.passes.used_count() == job.scope_count && !job.epoch_told) {
+  if (job.passes.used_count() >= job.scope_count && !job.epoch_told) {
     told_.push_back({.epoch = true, .job = job.index});
     job.epoch_told = true;
   }
@@ -158,6 +159,24 @@ void EpochEngine::NoteSampling(Job& job) {
         job.index,
         is_weighted ? EpochPolicy::Sampling::kWeighted : EpochPolicy::Sampling::kOncePerEpoch);
   });
+}
+
+// `reads`: the last one, or all that open a pass.
+void EpochEngine::NoteSubset(Job& job, bool new_pass, std::span<const SampleIndex> reads) {
+  if (job.is_weighted) return;
+  bool changed = false;
+  if (new_pass && job.passes.pass_count() > 1)
+    changed = job.subset.OnPass(job.passes.used_before());
+  for (SampleIndex const sample : reads) changed = job.subset.OnRead(sample) || changed;
+  if (!changed) return;
+  Tell();
+  job.scope_count = job.subset.allowed_count();
+  job.passes.SetScopeCount(job.scope_count);
+  auto const allowed = std::make_shared<const std::vector<bool>>(job.subset.allowed());
+  memory_.Steer(
+      [&] { replacement_.steering()->policy.SetScope(job.index, *allowed, job.passes.used()); });
+  base::MutexLock lock(mu_);
+  RecordOf(job).scope = allowed;
 }
 
 void EpochEngine::NoteStray(const ReaderGroup& group, BlockKey key, base::TimePoint now) {
@@ -269,6 +288,7 @@ bool EpochEngine::FindScope(Job& job) {
       ++job.scope_count;
     }
   });
+  job.subset = SubsetDetector(scope);
   job.scope = std::make_shared<const std::vector<bool>>(std::move(scope));
   job.passes =
       PassDetector({.sample_count = map_->shape().sample_count(), .scope_count = job.scope_count});
@@ -292,7 +312,11 @@ std::optional<JobIndex> EpochEngine::FreeIndex() {
 void EpochEngine::Begin(const ReaderGroup& group, std::string root, base::TimePoint now,
                         std::span<const BlockKey> reads) {
   Tell();
-  Job job{.group = group, .root = std::move(root), .passes = PassDetector({}), .last_read = now};
+  Job job{.group = group,
+          .root = std::move(root),
+          .passes = PassDetector({}),
+          .subset = SubsetDetector({}),
+          .last_read = now};
   if (!FindScope(job)) return;
   auto const index = FreeIndex();
   if (!index) return;

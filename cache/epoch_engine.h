@@ -35,6 +35,7 @@
 #include "cache/read_event.h"
 #include "cache/reader_groups.h"
 #include "cache/shuffle_detector.h"
+#include "cache/subset_detector.h"
 #include "cache/told_importance.h"
 #include "cache/wish_pump.h"
 
@@ -91,10 +92,11 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
     uint64_t number = 0;  // of its record
     JobIndex index;       // in the policy
     ReaderGroup group;
-    std::string root;  // below SOURCE
-    std::shared_ptr<const std::vector<bool>> scope;
-    uint32_t scope_count = 0;
+    std::string root;                                // below SOURCE
+    std::shared_ptr<const std::vector<bool>> scope;  // what lies below its root
+    uint32_t scope_count = 0;                        // of those, what it reads as far as is known
     PassDetector passes;
+    SubsetDetector subset;
     bool is_weighted = false;
     bool epoch_told = true;  // the policy was told of the next epoch before its first read
     uint64_t read_count = 0;
@@ -129,6 +131,7 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   void Tell();
   void Upkeep(base::TimePoint now);
   void NoteSampling(Job& job);
+  void NoteSubset(Job& job, bool new_pass, std::span<const SampleIndex> reads) EXCLUDES(mu_);
   bool Renew(uint64_t version) EXCLUDES(importance_mu_);
   void Begin(const ReaderGroup& group, std::string root, base::TimePoint now,
              std::span<const BlockKey> reads);

@@ -55,6 +55,19 @@ void EpochPolicy::EndJob(JobIndex job) {
   Rebuild();
 }
 
+void EpochPolicy::SetScope(JobIndex job, const std::vector<bool>& scope,
+                           const std::vector<bool>& used) {
+  STOKEFS_CHECK(IsActive(job) && scope.size() == samples_.size() && used.size() == scope.size());
+  uint8_t const bit = BitOf(job);
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    Sample& sample = samples_[i];
+    sample.scope = static_cast<uint8_t>(scope[i] ? sample.scope | bit : sample.scope & ~bit);
+    bool const is_unread = scope[i] && !used[i];
+    sample.unread = static_cast<uint8_t>(is_unread ? sample.unread | bit : sample.unread & ~bit);
+  }
+  Rebuild();
+}
+
 void EpochPolicy::SetSampling(JobIndex job, Sampling sampling) {
   STOKEFS_CHECK(IsActive(job));
   jobs_[job.value].sampling = sampling;

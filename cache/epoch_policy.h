@@ -53,6 +53,9 @@ class EpochPolicy final : public SamplePolicy {
   // of a job that is not active are of no consequence here: a reader without epochs.
   void StartJob(JobIndex job, const std::vector<bool>& scope = {});
   void EndJob(JobIndex job);
+  // What the job reads was found to be another part of the dataset. `used`: what it has read of it
+  // in this epoch.
+  void SetScope(JobIndex job, const std::vector<bool>& scope, const std::vector<bool>& used);
   bool IsActive(JobIndex job) const { return (active_ >> job.value & 1) != 0; }
   void SetSampling(JobIndex job, Sampling sampling);
   // What the job will read from now to the end of its epoch, in this order. `order` stays valid

@@ -1,13 +1,16 @@
 #include "cache/pass_detector.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 
 namespace stokefs::cache {
 
 PassDetector::PassDetector(Options options)
-    : scope_count_(options.scope_count), used_(options.sample_count) {
+    : scope_count_(options.scope_count),
+      used_(options.sample_count),
+      used_before_(options.sample_count) {
   STOKEFS_CHECK(options.scope_count <= options.sample_count);
   opening_.reserve(kOpeningCountMax);
 }
@@ -34,6 +37,7 @@ bool PassDetector::OnRead(SampleIndex sample) {
     ++fresh_count_;
   } else {
     doubt_ += kRepeatDoubt;
+    ++repeat_count_;
   }
   ++doubted_count_;
   // Beyond this the oldest are let go: they count as read in the old pass.
@@ -43,14 +47,24 @@ bool PassDetector::OnRead(SampleIndex sample) {
   if (!complete && doubt_ < kDoubtMax) return false;
   // Nothing came between the last sample of a complete pass and this repeat.
   if (complete) opening_.assign(1, sample);
-  bool const blurred = !complete && fresh_count_ * 8 > doubted_count_;
+  bool const blurred = !complete && fresh_count_ * 8 > doubted_count_ && RepeatsLikeDraws();
   blurred_count_ = blurred ? blurred_count_ + 1 : 0;
   BeginPass();
   return opened_ = true;
 }
 
+// Draws of `used_count_` different samples have so many repeats among them on average, where all
+// are drawn alike, and more where they are not.
+bool PassDetector::RepeatsLikeDraws() const {
+  double const share = std::min(static_cast<double>(used_count_) / scope_count_, 0.99);
+  double const expected_count = scope_count_ * -std::log1p(-share) - used_count_;
+  return 4.0 * repeat_count_ >= expected_count;
+}
+
 void PassDetector::BeginPass() {
+  std::swap(used_, used_before_);
   std::fill(used_.begin(), used_.end(), false);
+  repeat_count_ = 0;
   used_count_ = 0;
   doubt_ = 0;
   ++pass_count_;

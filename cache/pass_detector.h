@@ -10,10 +10,12 @@
 // last 0 then belong to the new pass; they are its *opening*.
 //
 // Draws with replacement repeat all the time. Where a pass really ends nearly all of the opening
-// are repeats; where four passes in a row ended with fresh reads mixed in, and before their time,
-// the job has no epochs: LooksWeighted.
+// are repeats; where four passes in a row ended with fresh reads mixed in, before their time, and
+// with repeats as often as draws have them, the job has no epochs: LooksWeighted. (Where the kernel
+// answers some reads by itself, as for jobs in step, each pass lacks what it hid, and fresh reads
+// are mixed in; but until then hardly any read was a repeat.)
 //
-// Pure code; a bit a sample; O(1) a read, but for the walk over the bits at a new pass. Not
+// Pure code; two bits a sample; O(1) a read, but for the walk over the bits at a new pass. Not
 // thread-safe. Tell it each read of a sample once, not each READ of its pieces.
 #pragma once
 
@@ -39,6 +41,11 @@ class PassDetector {
   std::span<const SampleIndex> opening() const { return opening_; }
 
   uint32_t used_count() const { return used_count_; }  // samples read in this pass
+  const std::vector<bool>& used() const { return used_; }
+  // What the pass before read, and maybe some of the opening.
+  const std::vector<bool>& used_before() const { return used_before_; }
+  // The job reads so many from now on.
+  void SetScopeCount(uint32_t scope_count) { scope_count_ = scope_count; }
   uint64_t pass_count() const { return pass_count_; }  // passes that have begun; 0 before a read
   bool LooksWeighted() const { return blurred_count_ >= kBlurredCountMin; }
 
@@ -49,14 +56,17 @@ class PassDetector {
   static constexpr size_t kOpeningCountMax = 256;
   static constexpr uint32_t kBlurredCountMin = 4;
 
+  bool RepeatsLikeDraws() const;
   void BeginPass();
 
   uint32_t scope_count_;
   std::vector<bool> used_;            // by sample, in this pass
+  std::vector<bool> used_before_;     // in the one before
   std::vector<SampleIndex> opening_;  // reads since doubt was 0
   uint32_t used_count_ = 0;
-  uint32_t doubt_ = 0;        // in 16ths of a repeat
-  uint32_t fresh_count_ = 0;  // of the reads since doubt was 0
+  uint32_t doubt_ = 0;         // in 16ths of a repeat
+  uint32_t repeat_count_ = 0;  // in this pass
+  uint32_t fresh_count_ = 0;   // of the reads since doubt was 0
   uint32_t doubted_count_ = 0;
   uint32_t blurred_count_ = 0;  // passes in a row that ended without an end
   uint64_t pass_count_ = 0;

@@ -208,7 +208,18 @@ TEST_F(EpochEngineTest, ASubsetReadAgainAndAgainHasEpochs) {
     std::shuffle(nodes.begin(), nodes.end(), dice_);
     Read(kTrainer, nodes);
   }
-  EXPECT_EQ(engine_->Jobs()[0].record.epochs().size(), 4u);
+  auto const epochs = engine_->Jobs()[0].record.epochs();
+  ASSERT_EQ(epochs.size(), 4u);
+  EXPECT_EQ(epochs.back().scope_count, nodes.size());
+  memory_->Steer([&] {  // what it never reads is not wanted
+    EpochSteering const& steering = *replacement_.steering();
+    for (uint32_t node = first; node < first + kCount; ++node) {
+      bool const reads = std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+      auto const sample = *steering.map->Find({NodeId{node}, 0});
+      EXPECT_EQ(steering.policy.Wants({0}, sample), reads) << node;
+    }
+    steering.policy.CheckConsistency();
+  });
 }
 
 TEST_F(EpochEngineTest, ReadsOfWhatTheCatalogDoesNotKnowAreOfNoConsequence) {

@@ -65,6 +65,16 @@ TEST_F(Passes, ASubsetIsReadInPassesOfItsOwn) {
   EXPECT_FALSE(detector_.LooksWeighted());
 }
 
+TEST_F(Passes, EpochsOfWhichHalfIsHiddenAreNoDrawsByWeights) {
+  std::vector<uint32_t> reads;
+  for (int epoch = 0; epoch < 12; ++epoch) Append(reads, Epoch(), kCount / 2);
+  auto const begins = Begins(reads);
+  EXPECT_FALSE(detector_.LooksWeighted());
+  ASSERT_EQ(begins.size(), 12u);
+  for (size_t i = 0; i < begins.size(); ++i)
+    EXPECT_NEAR(static_cast<double>(begins[i]), static_cast<double>(i * kCount / 2), 64) << i;
+}
+
 TEST_F(Passes, ARestartInMidEpochBeginsAPassWithinAFewReads) {
   for (double const share : {0.2, 0.5, 0.9}) {
     detector_ = PassDetector({.sample_count = kCount, .scope_count = kCount});
