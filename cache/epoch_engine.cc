@@ -90,6 +90,7 @@ void EpochEngine::NoteBlock(const ReaderGroup& group, BlockKey key, const ReadEv
   auto const sample = map_ != nullptr ? map_->Find(key) : std::nullopt;
   for (Job& job : jobs_) {
     if (!sample || !(job.group == group) || !(*job.scope)[sample->value]) continue;
+    if (IsSecondRead(job, event.reader, *sample)) return;
     if (job.answered.size() > kThreadCountMax) job.answered.clear();
     base::TimePoint const asked = event.when - event.waited;
     auto const [answered, is_new] = job.answered.try_emplace(event.reader.thread_id, asked);
@@ -107,6 +108,16 @@ void EpochEngine::NoteBlock(const ReaderGroup& group, BlockKey key, const ReadEv
   NoteStray(group, key, now);
 }
 
+// When a page is dropped before its reader has copied it, which happens on busy machines, the
+// kernel reads it again at once. That is no repeat of the job's.
+bool EpochEngine::IsSecondRead(Job& job, ReaderId reader, SampleIndex sample) {
+  size_t const count = std::min(job.recent_count, job.recent.size());
+  for (RecentRead const& read : std::span(job.recent).first(count))
+    if (read.reader == reader && read.sample == sample) return true;
+  job.recent[job.recent_count++ % job.recent.size()] = {reader, sample};
+  return false;
+}
+
 void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, const JobRead& read,
                            base::TimePoint now) {
   bool const hit = read.tier <= Tier::kMemory;
@@ -120,7 +131,7 @@ void EpochEngine::NoteRead(Job& job, ReaderId reader, SampleIndex sample, const 
   }
   told_.push_back({.hit = hit, .job = job.index, .sample = sample, .reader = reader});
   if (new_pass) NoteSampling(job);
-  NoteSubset(job, new_pass, new_pass ? opening : std::span(&sample, 1));
+  NoteSubset(job, new_pass, sample);
   job.last_read = now;
   ++job.read_count;
   {
@@ -161,13 +172,14 @@ void EpochEngine::NoteSampling(Job& job) {
   });
 }
 
-// `reads`: the last one, or all that open a pass.
-void EpochEngine::NoteSubset(Job& job, bool new_pass, std::span<const SampleIndex> reads) {
+// Of the job's last read. Those that opened a pass say nothing: they are also in the one before.
+void EpochEngine::NoteSubset(Job& job, bool new_pass, SampleIndex sample) {
   if (job.is_weighted) return;
   bool changed = false;
-  if (new_pass && job.passes.pass_count() > 1)
+  if (!new_pass)
+    changed = job.subset.OnRead(sample);
+  else if (job.passes.pass_count() > 1)
     changed = job.subset.OnPass(job.passes.used_before());
-  for (SampleIndex const sample : reads) changed = job.subset.OnRead(sample) || changed;
   if (!changed) return;
   Tell();
   job.scope_count = job.subset.allowed_count();

@@ -88,6 +88,10 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   JobTraceReport Trace() const EXCLUDES(mu_, importance_mu_);  // a copy; O(samples)
 
  private:
+  struct RecentRead {
+    ReaderId reader;
+    SampleIndex sample;
+  };
   struct Job {
     uint64_t number = 0;  // of its record
     JobIndex index;       // in the policy
@@ -102,6 +106,8 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
     uint64_t read_count = 0;
     base::TimePoint last_read;
     std::unordered_map<uint32_t, base::TimePoint> answered;  // by thread: when it was last answered
+    std::array<RecentRead, 16> recent;
+    size_t recent_count = 0;  // of all times
   };
   struct Candidate {  // a group's reads that belong to no job
     ShuffleDetector shuffles;
@@ -130,8 +136,9 @@ class EpochEngine final : public ReadObserver, public ImportanceListener {
   void NoteStray(const ReaderGroup& group, BlockKey key, base::TimePoint now);
   void Tell();
   void Upkeep(base::TimePoint now);
+  static bool IsSecondRead(Job& job, ReaderId reader, SampleIndex sample);
   void NoteSampling(Job& job);
-  void NoteSubset(Job& job, bool new_pass, std::span<const SampleIndex> reads) EXCLUDES(mu_);
+  void NoteSubset(Job& job, bool new_pass, SampleIndex sample) EXCLUDES(mu_);
   bool Renew(uint64_t version) EXCLUDES(importance_mu_);
   void Begin(const ReaderGroup& group, std::string root, base::TimePoint now,
              std::span<const BlockKey> reads);

@@ -47,7 +47,7 @@ bool SubsetDetector::OnRead(SampleIndex sample) {
   }
   if (evidence_of_known_ == 0) return false;
   evidence_ += before_[sample.value] ? evidence_of_known_ : evidence_of_stranger_;
-  if (evidence_ < std::log(1e4)) return false;
+  if (evidence_ < std::log(1e4) || read_count_ < kReadCountMin) return false;
   evidence_of_known_ = 0;
   subset_ = before_;
   subset_count_ = before_count_;

@@ -5,7 +5,7 @@
 // subset each read is one of those again, but for a few that the kernel had answered by itself; of
 // passes that were merely left early it is only with chance u. A sequential test (Wald) of 3%
 // strangers against 1 - u narrows the job to what the pass before read, once the odds are 10,000 to
-// 1: 18 reads where u is 0.6. Strangers that come later are taken in; when they are more than a few
+// 1 and 64 reads were seen. Strangers that come later are taken in; when they are more than a few
 // and more than a 20th, all is the job's again. Pure; two bits a sample; O(1) a read. Not
 // thread-safe.
 #pragma once

@@ -230,6 +230,22 @@ TEST_F(EpochEngineTest, ReadsOfWhatTheCatalogDoesNotKnowAreOfNoConsequence) {
   EXPECT_EQ(engine_->Jobs()[0].record.epochs().size(), 1u);
 }
 
+// As when the kernel drops a page before its reader has copied it.
+TEST_F(EpochEngineTest, WhatTheKernelReadsTwiceAtOnceIsOneRead) {
+  uint32_t const first = dataset_.Add("train", kCount, kSize);
+  for (int epoch = 0; epoch < 3; ++epoch) {
+    std::vector<uint32_t> reads;
+    for (uint32_t const node : Shuffled(first, kCount)) {
+      reads.push_back(node);
+      if (reads.size() > 4 && dice_() % 3 == 0) reads.push_back(reads[reads.size() - 3]);
+    }
+    Read(kTrainer, reads);
+  }
+  auto const epochs = engine_->Jobs()[0].record.epochs();
+  ASSERT_EQ(epochs.size(), 3u);
+  EXPECT_EQ(epochs.back().ReadCount(), kCount);
+}
+
 TEST_F(EpochEngineTest, TheTraceTellsWhatWasReadAndWhatItWaitedFor) {
   using std::chrono::milliseconds;
   dataset_.Add("other", 50, kSize);

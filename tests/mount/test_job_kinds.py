@@ -188,12 +188,12 @@ class JobKinds(EpochTestCase):
         self.mount_small(total)
         roots = [os.path.join(self.space.mnt, name) for name in ("train", "val")]
         self.follow(Loader(self.space, "forked", roots, EPOCHS), EPOCHS)
-        # Of the smaller one's first epoch a twentieth may pass before it is seen to be a job.
-        jobs = [self.job(root, EPOCHS, whole=0.9) for root in ("train", "val")]
+        # Of the smaller one's first epoch a part passes before it is seen to be a job.
+        jobs = [self.job(root, EPOCHS, whole=0.7) for root in ("train", "val")]
         self.assertEqual(2, len(self.mount.stats()["jobs"]), self.mount.stats()["jobs"])
         for job, count in zip(jobs, (COUNT, COUNT // 4)):
             self.assertEqual(count, job["epochs"][-1]["samples"])
-            self.check_epochs(job, whole=0.9)
+            self.check_epochs(job, whole=0.7)
             # Half of memory, a fifth of all files, is each one's own.
             least = bound(0.2 / 2 * (COUNT + COUNT // 4) / count)
             self.assertGreaterEqual(self.steady_hits(job), least - 0.02, job)
