@@ -68,7 +68,11 @@ void ReadPath::Impl::Settle(Effects& effects, base::TimePoint now) {
 void ReadPath::Impl::TellListeners(FetchOutcome& outcome, Effects& effects) {
   if (outcome.started_as == FetchPriority::kBackground) {
     ReadStatistics& statistics = answers_.statistics();
-    (outcome.block ? statistics.prefetched : statistics.prefetch_errors).Add();
+    // To find no room is no error: whoever wished for it asks again when there is some.
+    if (outcome.block)
+      statistics.prefetched.Add();
+    else if (outcome.block.error().code != std::errc::not_enough_memory)
+      statistics.prefetch_errors.Add();
   }
   for (FetchListener& listener : outcome.listeners) {
     base::Status const status =

@@ -185,11 +185,13 @@ class ControlOperations {
 
   static void Write(fuse_req_t request, fuse_ino_t, const char* bytes, size_t size, off_t,
                     fuse_file_info* info) {
-    ControlMount::Opened const opened = Of(request).Find(info->fh);
+    ControlMount& mount = Of(request);
+    ControlMount::Opened const opened = mount.Find(info->fh);
     if (opened.conversation == nullptr) {
       fuse_reply_err(request, EBADF);
       return;
     }
+    mount.SetWriter(info->fh, info->lock_owner);
     opened.conversation->TakeWrite({bytes, size}, AnswerTo(request, size));
   }
 
@@ -213,9 +215,12 @@ class ControlOperations {
     fuse_reply_attr(request, &st, kAttributeSeconds);
   }
 
+  // A process that was forked with the handle open closes it too, at its end at the latest; that is
+  // none of the writer's business.
   static void Flush(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
     ControlMount::Opened const opened = Of(request).Find(info->fh);
-    if (opened.conversation == nullptr) {
+    bool const is_another_s = opened.writer && *opened.writer != info->lock_owner;
+    if (opened.conversation == nullptr || is_another_s) {
       fuse_reply_err(request, 0);
       return;
     }
@@ -253,6 +258,12 @@ void ControlMount::SetText(uint64_t handle, Text text) {
   base::MutexLock lock(opened_mu_);
   auto const found = opened_.find(handle);
   if (found != opened_.end()) found->second.text = std::move(text);
+}
+
+void ControlMount::SetWriter(uint64_t handle, uint64_t writer) {
+  base::MutexLock lock(opened_mu_);
+  auto const found = opened_.find(handle);
+  if (found != opened_.end()) found->second.writer = writer;
 }
 
 void ControlMount::RemoveOpened(uint64_t handle) {

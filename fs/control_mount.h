@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -47,12 +48,14 @@ class ControlMount {
   struct Opened {
     Text text;  // what it reads; null until a conversation is first read
     std::shared_ptr<ControlConversation> conversation;
+    std::optional<uint64_t> writer;  // the kernel's word for whoever wrote last; none: nobody did
   };
   explicit ControlMount(std::vector<ControlFile> files);
 
   uint64_t AddOpened(Opened opened) EXCLUDES(opened_mu_);
   Opened Find(uint64_t handle) EXCLUDES(opened_mu_);
   void SetText(uint64_t handle, Text text) EXCLUDES(opened_mu_);
+  void SetWriter(uint64_t handle, uint64_t writer) EXCLUDES(opened_mu_);
   void RemoveOpened(uint64_t handle) EXCLUDES(opened_mu_);
 
   const std::vector<ControlFile> files_;

@@ -140,6 +140,27 @@ class Hints(MountTestCase):
         self.assertEqual(errno.EINVAL, self.write("importance notes.txt"))
         self.assertEqual((1, 1), self.counts(mount))
 
+    def test_a_forked_process_that_ends_does_not_end_a_line(self):
+        mount = self.mount("--disk", "0")
+        descriptor = os.open(self.hints, os.O_WRONLY)
+        os.write(descriptor, b"importance notes.txt 1")
+        child = os.fork()
+        if child == 0:
+            os.close(descriptor)
+            os._exit(0)
+        self.assertEqual(0, os.waitpid(child, 0)[1])
+        subprocess.run(["true"], check=True, close_fds=False)
+        os.write(descriptor, b"7\nimportance notes.txt")
+        self.assertEqual((1, 0), self.counts(mount))
+        with self.assertRaises(OSError) as closed:  # its own close does
+            os.close(descriptor)
+        self.assertEqual(errno.EINVAL, closed.exception.errno)
+        # One that was forked may write too, and is told at its own close.
+        child = os.fork()
+        if child == 0:
+            os._exit(self.write("importance notes.txt") == errno.EINVAL)
+        self.assertEqual(1, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
     def test_the_shell_appends_and_truncates(self):
         mount = self.mount("--disk", "0")
         script = ('echo "importance notes.txt 1" >> "$1" && echo "importance #3 2" > "$1" && '
