@@ -5,7 +5,6 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string_view>
 
@@ -40,7 +39,9 @@ std::optional<ProcessFacts> RealProcesses::Of(uint32_t thread_id) const {
   facts.pid = ThreadGroupOf(thread_id);
   if (facts.pid == 0) return std::nullopt;
   std::ifstream file(PathOf(facts.pid, "stat"));
-  std::string const stat{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  // All of it. Not by an iterator over the buffer: that throws when the process ends meanwhile.
+  std::string stat;
+  std::getline(file, stat, '\0');
   size_t const name_end = stat.rfind(')');  // the name before may hold anything
   if (name_end == std::string::npos) return std::nullopt;
   std::istringstream fields(stat.substr(name_end + 1));

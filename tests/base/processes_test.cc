@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <csignal>
 #include <string>
 #include <thread>
@@ -117,6 +118,26 @@ TEST(RealProcesses, ANameThatLooksLikeAFieldNamesNoOtherProcess) {
   auto const facts = RealProcesses().Of(Pid());
   ASSERT_TRUE(facts.has_value());
   EXPECT_EQ(facts->pid, Pid());
+}
+
+// Its files in /proc then open and cannot be read.
+TEST(RealProcesses, OneThatEndsWhileItIsLookedAtIsGone) {
+  RealProcesses const processes;
+  std::atomic<pid_t> looked_at{0};
+  std::atomic<bool> done{false};
+  std::thread looker([&] {
+    while (!done)
+      if (pid_t const pid = looked_at; pid != 0) (void)processes.Of(static_cast<uint32_t>(pid));
+  });
+  for (int i = 0; i < 2000; ++i) {
+    pid_t const child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) _exit(0);
+    looked_at = child;
+    waitpid(child, nullptr, 0);
+  }
+  done = true;
+  looker.join();
 }
 
 }  // namespace
