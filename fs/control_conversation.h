@@ -20,8 +20,10 @@ class ControlConversation {
   virtual ~ControlConversation() = default;
   // The next bytes written: the kernel cuts writes into pieces of at most 1 MiB, which come in
   // order. The bytes are the caller's: they go when the call returns.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep the answer
   virtual void TakeWrite(std::string_view bytes, ControlAnswer answer) { answer(Write(bytes)); }
   // A descriptor of the handle is being closed.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param)
   virtual void TakeFlush(ControlAnswer answer) { answer(Flush()); }
   // The same for those who can answer at once: 0, or an errno.
   virtual int Write(std::string_view) { return EBADF; }
